@@ -1,0 +1,35 @@
+# `make book` builds the book, `make test` runs everything that CI checks.
+# Both make their own environment in .venv on first use; PYTHON names the interpreter for it.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+
+.PHONY: book test lint chapters bench env clean
+
+book: env
+	$(PY) -m tools.build
+
+test: env
+	$(PY) -m tools.check
+
+# Execute every chapter anew and store its outputs; a second run gives the same bytes.
+chapters: env
+	$(PY) -m tools.execute
+
+bench: env
+	$(PY) -m benchmarks
+
+lint: env
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+env: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fewshot,cluster,book,test]'
+	touch $@
+
+clean:
+	rm -rf _build

@@ -1,0 +1,171 @@
+"""Records: the rows of a figure or a table, with all that is needed to make them again.
+
+A record of ITEM is ITEM.csv (tidy rows), ITEM.json (provenance and digests) and, where there are
+landscapes, ITEM.npz. Each file is written beside its place and renamed into it, the provenance
+last: a record either has its provenance and agrees with it, or is refused.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mamlbook import __version__
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
+class RecordError(ValueError):
+    """A record is missing, damaged, or does not agree with its provenance."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Tidy rows, their provenance, and arrays too large for a row (name -> array)."""
+
+    item: str
+    rows: pd.DataFrame
+    provenance: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def provenance(
+    settings: Any,
+    *,
+    command: str,
+    wall_seconds: float,
+    device: str = "cpu",
+    data_digest: str | None = None,
+) -> dict[str, Any]:
+    """What a reader needs to repeat a run: `settings` is a (frozen) dataclass, seeds included."""
+    packages = [
+        name for name in ("numpy", "scipy", "pandas", "torch") if name in sys.modules
+    ]
+    return {
+        "command": command,
+        "settings": asdict(settings),
+        "mamlbook": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in packages},
+        "device": device,
+        "data_digest": data_digest,
+        "wall_seconds": round(wall_seconds, 3),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def save(record: Record, folder: Path) -> Path:
+    """Write the record into `folder` and return the path of its rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {f"{record.item}.csv": _csv(record.rows)}
+    if record.arrays:
+        files[f"{record.item}.npz"] = _npz(record.arrays)
+    told = {"item": record.item, **record.provenance}
+    told["sha256"] = {name: _sha256(data) for name, data in files.items()}
+    told["digest"] = _digest(told)
+    for name, data in files.items():
+        replace(folder / name, data)
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    replace(folder / f"{record.item}.json", text.encode())
+    return folder / f"{record.item}.csv"
+
+
+def load(item: str, folder: Path = RESULTS) -> Record:
+    """Read a record and hold it against its digests.
+
+    Raises RecordError, in one sentence, if a file is missing, unreadable or altered.
+    """
+    again = f"make it again with `python -m mamlbook reproduce {item} --out {folder}`"
+    try:
+        told = json.loads((folder / f"{item}.json").read_bytes())
+        digest = told.pop("digest")
+        hashes = told["sha256"]
+    except FileNotFoundError:
+        raise RecordError(f"There is no record {item}.json in {folder}; {again}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{folder / item}.json cannot be read ({error}); {again}.") from None
+    if digest != _digest(told):
+        raise RecordError(f"{folder / item}.json was altered after it was written; {again}.")
+    files = {}
+    for name, expected in hashes.items():
+        try:
+            files[name] = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise RecordError(f"The record {item} lacks its file {name}; {again}.") from None
+        if _sha256(files[name]) != expected:
+            raise RecordError(f"{folder / name} is not what {item}.json vouches for; {again}.")
+    rows = pd.read_csv(io.BytesIO(files[f"{item}.csv"]), float_precision="round_trip")
+    arrays = {}
+    if f"{item}.npz" in files:
+        with np.load(io.BytesIO(files[f"{item}.npz"]), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    return Record(item, rows, told, arrays)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, then rename: the file is never half-written or lost."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _csv(rows: pd.DataFrame) -> bytes:
+    return rows.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest(told: dict[str, Any]) -> str:
+    return _sha256(json.dumps(told, sort_keys=True).encode())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _commit() -> str | None:
+    """The commit of the source tree, marked when the tree has changes; None outside git."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said.stdout.strip()
