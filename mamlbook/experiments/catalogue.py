@@ -1,0 +1,45 @@
+"""Every figure and table that can be made again, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Item:
+    """One figure or table: where it stands in the paper, what it costs, what makes it.
+
+    In mamlbook.experiments.<module>, the class <Name> is its frozen settings and the function
+    <name> turns them into rows; mamlbook.figures.<name> draws them. The module is imported only
+    when the item is made, so that listing needs no torch.
+    """
+
+    name: str
+    reference: str
+    cost: str
+    module: str
+
+    @property
+    def settings(self) -> type:
+        """The frozen dataclass of the item's settings."""
+        return getattr(self._module(), self.name.capitalize())
+
+    @property
+    def rows(self) -> Callable[[Any], pd.DataFrame]:
+        """The function from settings to tidy rows."""
+        return getattr(self._module(), self.name)
+
+    def _module(self):
+        return import_module(f"mamlbook.experiments.{self.module}")
+
+
+ITEMS = {
+    item.name: item
+    for item in (
+        Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
+        Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
+    )
+}

@@ -1,0 +1,100 @@
+"""The experiment of Appendix C.1: SGD on the NAL and MAML objectives, then the risk it reached."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mamlbook.linear.environment import Environment
+from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
+from mamlbook.linear.stream import TaskStream
+
+BLOCK = 25  # iterations whose random numbers are drawn together
+
+
+def sgd(
+    environments: Sequence[Environment],
+    *,
+    alpha: float | None,
+    n1: int,
+    n2: int,
+    rate: float,
+    iterations: int,
+    repeats: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Final iterates of SGD from w = 0, shape (environments, repeats, d).
+
+    Every iteration draws one task, with n2 inner and n1 outer samples, and moves along the exact
+    stochastic gradient of the MAML objective (4),
+        (I - alpha H_in) grad f_out(w - alpha grad f_in(w)),  H_in = X_in' X_in / n2;
+    alpha = None is NAL: no inner step, and all n1 + n2 samples in its gradient. All environments
+    (of one dimension) and repeats run side by side. `rate` is the outer learning rate.
+    Raises ValueError for a step size, rate or count that is not positive.
+    """
+    if alpha is not None:
+        check_step(alpha, n2)
+    for name, value in {
+        "n1": n1,
+        "rate": rate,
+        "iterations": iterations,
+        "repeats": repeats,
+    }.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}.")
+    draw = TaskStream(environments, rng)
+    w = np.zeros((len(environments), repeats, environments[0].dimension))
+    for start in range(0, iterations, BLOCK):
+        tasks = draw.tasks((min(BLOCK, iterations - start), len(environments), repeats))
+        outer = draw.data(tasks, n1 + n2 if alpha is None else n1)
+        inner = None if alpha is None else draw.data(tasks, n2)
+        for t in range(tasks.w_star.shape[0]):
+            away = w - tasks.w_star[t]
+            if inner is None:
+                w = w - rate * outer.gradient(away, t)
+                continue
+            slope = outer.gradient(away - alpha * inner.gradient(away, t), t)
+            w = w - rate * (slope - alpha * inner.curve(slope, t))
+    return w
+
+
+def sampled_risk(
+    environments: Sequence[Environment],
+    w: np.ndarray,
+    *,
+    alpha: float,
+    m: int,
+    draws: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Excess risk (2) of initialisations w (environments, repeats, d), each over `draws` new tasks.
+
+    The estimate of C.1: a task, one step on its m samples, the population loss there less nu^2/2.
+    Shape (environments, repeats).
+    """
+    check_step(alpha, m)
+    settings, repeats, _ = w.shape
+    stream = TaskStream(environments, rng)
+    total = np.zeros((settings, repeats))
+    for start in range(0, draws, BLOCK):
+        tasks = stream.tasks((min(BLOCK, draws - start), settings, repeats))
+        away = w - tasks.w_star
+        away = away - alpha * stream.data(tasks, m).gradient(away)
+        total += 0.5 * ((tasks.root.swapaxes(-1, -2) @ away[..., None]) ** 2).sum(axis=(0, -2, -1))
+    return total / draws
+
+
+def sgd_mean(
+    env: Environment, *, alpha: float | None, n2: int, rate: float, iterations: int
+) -> np.ndarray:
+    """The mean of `sgd` after so many iterations, shape (d,).
+
+    The gradient is linear in w and its data are new in every step, so with M = E[Sigma] (NAL) or
+    E[Q^(n2)] (MAML)    E[w_T] = w* + (I - rate M)^T (0 - w*):
+    SGD is biased towards its start by what it has not yet travelled, and by nothing else.
+    """
+    if alpha is None:
+        goal, matrices = nal_solution(env), env.covariances
+    else:
+        goal, matrices = maml_solution(env, alpha, n2), q_matrix(env.covariances, alpha, n2)
+    contraction = np.eye(env.dimension) - rate * np.tensordot(env.weights, matrices, 1)
+    return goal - np.linalg.matrix_power(contraction, iterations) @ goal
