@@ -70,7 +70,7 @@ def subplots(rows: int = 1, columns: int = 1, height: float = 3.0, **options):
 
 
 def fig2(rows: pd.DataFrame) -> Figure:
-    """Figure 2: one row of panels for each m; coordinates on the left, excess risks on the right."""
+    """Figure 2: a row of panels for each m, coordinates left, excess risks right."""
     return _hardness_panels(rows, _lines)
 
 
