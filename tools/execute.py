@@ -1,0 +1,75 @@
+"""`python -m tools.execute [CHAPTER ...]`: execute chapters and store their outputs.
+
+A second run gives the same bytes. A chapter runs in its own folder, in this Python, with the
+repository's package importable; it is written only when every cell has succeeded.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import ipykernel.kernelspec
+import nbformat
+import tyro
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from mamlbook.records import replace
+from tools import ROOT
+from tools.notebooks import chapters, settled
+
+
+class ThisPython(KernelSpecManager):
+    """Whatever kernel a notebook names, it runs in the interpreter that runs this."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(
+            resource_dir=ipykernel.kernelspec.RESOURCES, **ipykernel.kernelspec.get_kernel_dict()
+        )
+
+
+def run(path: Path, timeout: int = 600) -> NotebookNode:
+    """The chapter at `path`, executed. `timeout` is for one cell, in seconds.
+
+    Raises nbclient.exceptions.CellExecutionError if a cell fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    client = NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_spec_manager=ThisPython()),
+        timeout=timeout,
+        resources={"metadata": {"path": str(path.parent)}},
+        coalesce_streams=True,
+        record_timing=False,
+        store_widget_state=True,
+    )
+    return client.execute(env=kernel_environment())
+
+
+def kernel_environment() -> dict[str, str]:
+    """The environment of a chapter's kernel: this tree's package before any installed one."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+
+
+def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
+    """Execute chapters and store their outputs.
+
+    Args:
+        names: the chapters to execute, such as `hardness`; all of them if none is named.
+    """
+    known = {path.stem: path for path in chapters()}
+    if unknown := set(names) - set(known):
+        raise SystemExit(f"No chapter {', '.join(sorted(unknown))}: there are {', '.join(known)}.")
+    for name in names or known:
+        start = time.perf_counter()
+        replace(known[name], settled(run(known[name])))
+        print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

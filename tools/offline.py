@@ -1,0 +1,50 @@
+"""Sphinx extension: pages that ask nothing of any other host, on http and from file://.
+
+MathJax, require.js, the widget manager and the fonts come from vendor/ (see tools/vendor.py),
+anywidget's module from the installed package. vendor/ is not named _static because jupyter-book
+puts every script under that name into every page.
+"""
+
+import shutil
+from pathlib import Path
+
+import anywidget
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from tools import ROOT
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", _use_own_copies)
+    app.connect("config-inited", _silence_thebe)
+    app.connect("build-finished", _copy_anywidget)
+    app.add_css_file("book.css", priority=900)
+    app.add_js_file("offline.js")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _use_own_copies(app: Sphinx, config: Config) -> None:
+    config.html_static_path += [str(ROOT / "vendor"), str(ASSETS)]
+    config.mathjax_path = "mathjax/tex-mml-chtml.js"
+    config.nb_ipywidgets_js = {
+        "requirejs/require.js": {},
+        "widgets.js": {},
+        "@jupyter-widgets/html-manager/dist/embed-amd.js": {},
+    }
+
+
+def _silence_thebe(app: Sphinx, config: Config) -> None:
+    """sphinx_thebe, which jupyter-book always loads, writes a CDN's address into every page."""
+    for event in ("env-before-read-docs", "doctree-resolved"):
+        for listener in list(app.events.listeners[event]):
+            if listener.handler.__module__ == "sphinx_thebe":
+                app.disconnect(listener.id)
+
+
+def _copy_anywidget(app: Sphinx, exception: Exception | None) -> None:
+    if exception is None and app.builder.format == "html":
+        module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
+        shutil.copyfile(module, Path(app.outdir) / "_static" / "anywidget.js")

@@ -1,0 +1,133 @@
+"""`python -m tools.vendor`: fetch anew what the pages carry of others' work into vendor/.
+
+Needs npm. The packages come from the npm registry at the versions below; vendor/manifest.json tells
+of each its version, licence and the SHA-256 of every file, which a test holds against the files.
+To move to a newer release change its version here, run, build and test.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path, PurePosixPath
+
+from tools import ROOT
+
+VENDOR = ROOT / "vendor"
+MANIFEST = VENDOR / "manifest.json"
+
+
+@dataclass(frozen=True)
+class Package:
+    """An npm package: the files we carry (glob patterns below `root`) and the folder they go to."""
+
+    name: str
+    version: str
+    licence: str
+    folder: str
+    root: str
+    files: tuple[str, ...]
+
+
+PACKAGES = (
+    Package(
+        "mathjax",
+        "3.2.2",
+        "Apache-2.0",
+        "mathjax",
+        "es5",
+        ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/*.woff"),
+    ),
+    Package("requirejs", "2.3.7", "MIT", "requirejs", ".", ("require.js",)),
+    Package(
+        "@jupyter-widgets/html-manager",
+        "1.0.15",
+        "BSD-3-Clause",
+        "@jupyter-widgets/html-manager/dist",
+        "dist",
+        ("embed-amd.js", "*.woff2"),
+    ),
+    Package(
+        "@fontsource-variable/source-serif-4",
+        "5.3.1",
+        "OFL-1.1",
+        "fonts/source-serif-4",
+        "files",
+        ("source-serif-4-latin-wght-*.woff2",),
+    ),
+    Package(
+        "@fontsource-variable/source-sans-3",
+        "5.3.0",
+        "OFL-1.1",
+        "fonts/source-sans-3",
+        "files",
+        ("source-sans-3-latin-wght-*.woff2",),
+    ),
+)
+
+
+def fetch(package: Package, scratch: Path) -> None:
+    """Put the package's files and its licence into its folder below vendor/."""
+    spec = f"{package.name}@{package.version}"
+    packed = subprocess.run(
+        ["npm", "pack", "--silent", spec], cwd=scratch, check=True, capture_output=True, text=True
+    )
+    with tarfile.open(scratch / packed.stdout.split()[-1]) as archive:
+        archive.extractall(scratch / package.folder, filter="data")
+    source = scratch / package.folder / "package"
+    target = VENDOR / package.folder
+    target.mkdir(parents=True)
+    for pattern in package.files:
+        for file in sorted((source / package.root).glob(pattern)):
+            place = target / file.relative_to(source / package.root)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+    (target / "LICENSE").write_text(licence(package, source), encoding="utf-8")
+
+
+def licence(package: Package, source: Path) -> str:
+    """The licence text; two packages leave it out of what npm serves."""
+    if package.name == "requirejs":  # the MIT licence, as ours
+        terms = (ROOT / "LICENSE").read_text(encoding="utf-8").partition("Permission is")
+        return "Copyright jQuery Foundation and other contributors\n\n" + "".join(terms[1:])
+    if package.name == "@jupyter-widgets/html-manager":  # released with ipywidgets, same licence
+        return distribution("ipywidgets").read_text("licenses/LICENSE")
+    return (source / "LICENSE").read_text(encoding="utf-8")
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def manifest() -> list[dict[str, object]]:
+    """What vendor/ holds: one entry a package, with the SHA-256 of each of its files."""
+    return [
+        {
+            "name": package.name,
+            "version": package.version,
+            "licence": package.licence,
+            "sha256": {
+                str(PurePosixPath(file.relative_to(VENDOR))): sha256(file)
+                for file in sorted((VENDOR / package.folder).rglob("*"))
+                if file.is_file()
+            },
+        }
+        for package in PACKAGES
+    ]
+
+
+def main() -> None:
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        for package in PACKAGES:
+            print(f"{package.name} {package.version}")
+            fetch(package, Path(scratch))
+    MANIFEST.write_text(json.dumps(manifest(), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
