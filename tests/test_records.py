@@ -32,15 +32,8 @@ def test_what_is_saved_is_loaded(stored):
     pd.testing.assert_frame_equal(back.rows, record.rows, check_exact=True)
     np.testing.assert_array_equal(back.arrays["landscape"], record.arrays["landscape"])
     assert back.provenance["settings"] == {"sizes": [1, 2], "seed": 3}
-    assert {
-        "mamlbook",
-        "commit",
-        "python",
-        "libraries",
-        "device",
-        "wall_seconds",
-        "command",
-    } <= set(back.provenance)
+    told = {"mamlbook", "commit", "python", "libraries", "device", "wall_seconds", "command"}
+    assert told <= set(back.provenance)
     assert sorted(p.name for p in folder.iterdir()) == ["table9.csv", "table9.json", "table9.npz"]
 
 

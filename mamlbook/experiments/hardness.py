@@ -1,5 +1,6 @@
 """Section 3.1 and C.1: Figures 2 and 7, two linear tasks of different hardness."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,23 @@ def fig7(settings: Fig7) -> pd.DataFrame:
             rows.append((m, rho, algorithm, *mean_ci95(first), *mean_ci95(risks), settings.repeats))
     columns = ["m", "rho_hard", "algorithm", "coordinate", "coordinate_ci95"]
     return pd.DataFrame(rows, columns=[*columns, "excess_risk", "excess_risk_ci95", "repeats"])
+
+
+def gain(d: int, sizes: Sequence[float], ratios: Sequence[float]) -> pd.DataFrame:
+    """NAL's excess risk over MAML's for two tasks with rho_hard/rho_easy = x, alpha = 1/rho_easy.
+
+    Columns: m, x, gain.
+    """
+    rows = []
+    one = np.ones(d)
+    for x in ratios:
+        env = two_tasks(x, 1.0, one, -one)
+        nal = nal_solution(env)
+        for m in sizes:
+            maml = maml_solution(env, 1.0, m)
+            ratio = excess_risk(env, nal, 1.0, m) / excess_risk(env, maml, 1.0, m)
+            rows.append((m, x, ratio))
+    return pd.DataFrame(rows, columns=["m", "x", "gain"])
 
 
 def mean_ci95(values: np.ndarray) -> tuple[float, float]:

@@ -24,23 +24,23 @@ function solve({ rho_hard, m, d, alpha, distance }) {
 function draw(values) {
   const now = solve(values);
   const { half, before, after, nal, maml, risk, ratio } = now;
-  const margin = 0.12 * half;
+  const margin = 0.2 * half;
   const x = [-half - margin, half + margin];
 
-  const strip = (title, f, xlabel) => {
+  const strip = (title, f) => {
     const top = 1.08 * Math.max(f(-half), f(half), 1e-12);
-    const box = axes({ width: 380, height: 150, x, y: [0, top], title, xlabel });
+    const box = axes({ width: 380, height: 150, x, y: [0, top], title, xticks: [] });
     box.rule(half, "hard");
     box.rule(-half, "easy");
+    box.below(half, "hard task", "hard");
+    box.below(-half, "easy task", "easy");
     box.curve(f, "ink");
     box.dot(nal, f(nal), "nal");
     box.dot(maml, f(maml), "maml");
     return box;
   };
   const upper = strip("loss before adaptation (NAL minimises this)", before);
-  const lower = strip("excess risk after one step (MAML minimises this)", after, "w along the line between the tasks");
-  upper.word(half, 0.9 * 1.08 * Math.max(before(-half), before(half)), "hard ", "hard", "end");
-  upper.word(-half, 0.9 * 1.08 * Math.max(before(-half), before(half)), " easy", "easy", "start");
+  const lower = strip("excess risk after one step (MAML minimises this)", after);
   lower.node.setAttribute("transform", "translate(0 150)");
 
   const at = (rho) => solve({ ...values, rho_hard: rho });

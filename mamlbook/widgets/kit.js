@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** An element with attributes and children; strings become text. */
 function element(tag, attributes = {}, ...children) {
-  const node = ["svg", "g", "path", "line", "circle", "rect", "text", "title"].includes(tag)
+  const node = ["svg", "g", "path", "line", "circle", "rect", "text", "tspan"].includes(tag)
     ? document.createElementNS(SVG, tag)
     : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -65,14 +65,24 @@ function slider(model, { name, label, min, max, step, log = false, whole = false
 }
 
 /** Round tick positions: about `count` of them between low and high. */
-function ticks(low, high, count = 4) {
+function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough);
+  const step = [1, 2, 2.5, 5, 10].map((k) => k * power).find((s) => s >= rough);
   const result = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1)
     result.push(k * step);
   return result;
+}
+
+/** Text for a picture; `ρ_H` sets the H as a subscript. */
+function lettering(attributes, text) {
+  const node = element("text", attributes);
+  text.split(/(_\w)/).forEach((part, i) => {
+    if (i % 2) node.append(element("tspan", { dy: 3, "font-size": "75%" }, part[1]));
+    else if (part) node.append(element("tspan", i ? { dy: -3 } : {}, part));
+  });
+  return node;
 }
 
 /** Axes with ticks in a box of width x height; x and y map data to the picture. */
@@ -82,7 +92,7 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   const px = scale(x, left, width - right);
   const py = scale(y, height - bottom, top);
   const node = element("g");
-  for (const t of yticks ?? ticks(...y, 3)) {
+  for (const t of yticks ?? ticks(...y, 4)) {
     node.append(
       element("line", { class: "mb-grid", x1: left, x2: width - right, y1: py(t), y2: py(t) }),
       element("text", { class: "mb-tick", x: left - 5, y: py(t) + 4, "text-anchor": "end" }, plain(t)),
@@ -94,11 +104,11 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
     );
   node.append(
     element("line", { class: "mb-axis", x1: left, x2: width - right, y1: py(y[0]), y2: py(y[0]) }),
-    element("text", { class: "mb-title", x: 4, y: 13 }, title),
+    lettering({ class: "mb-title", x: 4, y: 13 }, title),
   );
   if (xlabel)
     node.append(
-      element("text", { class: "mb-tick", x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, xlabel),
+      lettering({ class: "mb-tick", x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, xlabel),
     );
   const curve = (f, kind, steps = 120) => {
     let d = "";
@@ -119,9 +129,9 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   };
   const rule = (v, kind) =>
     node.append(element("line", { class: `mb-rule ${kind}`, x1: px(v), x2: px(v), y1: top, y2: height - bottom }));
-  const word = (v, h, text, kind = "", anchor = "middle") =>
-    node.append(element("text", { class: `mb-word ${kind}`, x: px(v), y: py(h), "text-anchor": anchor }, text));
-  return { node, curve, dot, rule, word };
+  const below = (v, text, kind) =>
+    node.append(lettering({ class: `mb-word ${kind}`, x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, text));
+  return { node, curve, dot, rule, below };
 }
 
 /**
