@@ -28,7 +28,7 @@ function draw(values) {
   const x = [-half - margin, half + margin];
 
   const strip = (title, f) => {
-    const top = 1.08 * Math.max(f(-half), f(half), 1e-12);
+    const top = 1.08 * Math.max(f(x[0]), f(x[1]));
     const box = axes({ width: 380, height: 150, x, y: [0, top], title, xticks: [] });
     box.rule(half, "hard");
     box.rule(-half, "easy");
