@@ -17,7 +17,7 @@ from mamlbook.linear.population import (
     noise_risk,
     q_matrix,
 )
-from mamlbook.linear.sgd import sampled_risk, sgd, sgd_mean
+from mamlbook.linear.training import sampled_risk, sgd, sgd_mean, trained
 
 __all__ = [
     "Environment",
@@ -37,5 +37,6 @@ __all__ = [
     "sampled_risk",
     "sgd",
     "sgd_mean",
+    "trained",
     "two_tasks",
 ]
