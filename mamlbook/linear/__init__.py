@@ -17,7 +17,7 @@ from mamlbook.linear.population import (
     noise_risk,
     q_matrix,
 )
-from mamlbook.linear.training import sampled_risk, sgd, sgd_mean, trained
+from mamlbook.linear.training import expected_shares, sampled_risk, sgd, sgd_mean, trained
 
 __all__ = [
     "Environment",
@@ -27,6 +27,7 @@ __all__ = [
     "empirical_maml",
     "empirical_nal",
     "excess_risk",
+    "expected_shares",
     "hard_range",
     "maml_solution",
     "monte_carlo_risk",

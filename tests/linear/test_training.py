@@ -1,5 +1,7 @@
 """SGD and its fast data: the same distribution as steps on rows, and the mean it must have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from mamlbook.linear import (
     empirical_maml,
     empirical_nal,
     excess_risk,
+    expected_shares,
     maml_solution,
     nal_solution,
     noise_risk,
@@ -87,6 +90,34 @@ def test_mean_of_sgd(seed, alpha, n2, iterations):
     exact = sgd_mean(env, alpha=alpha, n2=n2, rate=0.1, iterations=iterations)
     error = runs.std(axis=0) / np.sqrt(len(runs))
     assert np.all(np.abs(runs.mean(axis=0) - exact) <= 5 * error)
+
+
+def test_emphasis_moves_the_mean_as_expected_shares_say():
+    """5,000 runs on batches of 4 against the closed form, within 5 standard errors."""
+    env = random_environment(8, d=2, families=2, noise=0.1)
+    emphasis, batch = (5.0, 1.0), 4
+    run = {"alpha": None, "n1": 3, "n2": 3, "rate": 0.2, "iterations": 40, "repeats": 5_000}
+    w = sgd([env], **run, batch=batch, emphasis=emphasis, rng=np.random.default_rng(0))[0]
+    leaned = replace(env, weights=expected_shares(env, emphasis, batch))
+    exact = sgd_mean(leaned, alpha=None, n2=3, rate=0.2, iterations=40)
+    error = w.std(axis=0) / np.sqrt(len(w))
+    assert np.all(np.abs(w.mean(axis=0) - exact) <= 5 * error)
+    even = sgd_mean(env, alpha=None, n2=3, rate=0.2, iterations=40)
+    assert np.all(np.abs(exact - even) > 20 * error)  # the test can tell
+
+
+@given(seeds, st.floats(0.1, 20), st.integers(1, 6))
+def test_expected_shares(seed, zeta, batch):
+    """Against drawn batches; even emphasis gives the weights back."""
+    env = random_environment(seed, d=1, families=3, noise=0)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(batch, env.weights, size=20_000)
+    emphasis = np.array([zeta, 1.0, 2.0])
+    drawn = counts * emphasis / (counts @ emphasis)[:, None]
+    error = drawn.std(axis=0) / np.sqrt(len(drawn))
+    exact = expected_shares(env, emphasis, batch)
+    assert np.all(np.abs(drawn.mean(axis=0) - exact) <= 5 * error)
+    np.testing.assert_allclose(expected_shares(env, [3, 3, 3], batch), env.weights)
 
 
 def test_sgd_goes_to_the_population_solutions():
