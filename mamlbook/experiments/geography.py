@@ -271,6 +271,44 @@ def gain_map(
     return pd.DataFrame(rows, columns=["x", "packing", "gain"])
 
 
+def beyond(d: int = 10, m: int = 500, packing: float = 10.0) -> pd.DataFrame:
+    """The gain outside the paper's setting, with R = 1 and r_hard = r_easy = 1/packing.
+
+    Four panels: more inner steps (each on m new samples), other step sizes, training with n2 other
+    than the test's m, and hard tasks that are hard in some directions only.
+    Columns: panel, label, at, gain; `at` is the x axis.
+    """
+
+    def env(x: float) -> Environment:
+        return easy_and_hard(x, 1.0, 1.0, 1 / packing, 1 / packing, d)
+
+    rows = []
+    ratios = np.linspace(0.01, 1, 60)
+    for steps in (1, 2, 5, 10):
+        rows += [("steps", f"K = {steps}", x, gain(env(x), 1.0, m, steps=steps)) for x in ratios]
+    for x in (0.1, 0.3, 0.6):
+        rows += [
+            ("alpha", f"ρ_H/ρ_E = {x:g}", alpha, gain(env(x), alpha, m))
+            for alpha in np.linspace(0.1, 1.9, 60)
+        ]
+    for tested in (50, 500, 5000):
+        rows += [
+            ("n2", f"m = {tested}", n2, gain(env(0.2), 1.0, tested, n2=n2))
+            for n2 in np.geomspace(1, 10_000, 60).round()
+        ]
+    for x in (0.1, 0.3):
+        for directions in range(d + 1):
+            variances = np.where(np.arange(d) < directions, x, 1.0)
+            part = Environment(
+                [0.5, 0.5],
+                [np.diag(variances), np.eye(d)],
+                [np.ones(d), np.zeros(d)],
+                [np.eye(d) / packing] * 2,
+            )
+            rows.append(("directions", f"ρ_H/ρ_E = {x:g}", directions, gain(part, 1.0, m)))
+    return pd.DataFrame(rows, columns=["panel", "label", "at", "gain"])
+
+
 def cost_ratio(n1: float, n2: float) -> float:
     """MAML's work per training step over NAL's, in passes over a sample: (n1 + 2 n2)/(n1 + n2).
 

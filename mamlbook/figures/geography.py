@@ -198,16 +198,30 @@ def gain_over_landscapes(rows: pd.DataFrame, least: float) -> Figure:
     return figure
 
 
+BEYOND = {
+    "steps": ("more inner steps", r"$\rho_H/\rho_E$"),
+    "alpha": ("other step sizes", r"$\alpha\,\rho_E$"),
+    "n2": (r"training with $n_2$, testing with $m$", "$n_2$"),
+    "directions": ("hard in some directions only", "hard directions, of 10"),
+}
+
+
 def beyond(rows: pd.DataFrame) -> Figure:
-    """The gain under other settings. Columns: panel, label, at, gain; `at` is the x axis."""
-    panels = list(dict.fromkeys(rows["panel"]))
-    figure, grid = subplots(2, 2, height=5.2)
-    for letter, axes, panel in zip("abcd", grid.flat, panels, strict=True):
+    """The gain under other settings. Columns: panel (a key of BEYOND), label, at (x axis), gain."""
+    figure, grid = subplots(2, 2, height=5.6)
+    for letter, axes, (panel, (title, xlabel)) in zip(
+        "abcd", grid.flat, BEYOND.items(), strict=True
+    ):
         part = rows[rows["panel"] == panel]
-        shades = mpl.colormaps["Oranges"](np.linspace(0.4, 0.95, part["label"].nunique()))
+        shades = mpl.colormaps["Oranges"](np.linspace(0.45, 0.95, part["label"].nunique()))
         for colour, (label, curve) in zip(shades, part.groupby("label", sort=False), strict=True):
             axes.plot(curve["at"], curve["gain"], color=colour, label=label)
         axes.axhline(1, color=GREY, linewidth=0.8)
-        axes.set_title(f"({letter})  {panel}")
+        axes.set_title(f"({letter})  {title}")
+        axes.set_xlabel(xlabel)
         axes.legend(fontsize=8)
+        if panel == "n2":
+            axes.set_xscale("log")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("NAL's risk over MAML's")
     return figure
