@@ -13,12 +13,11 @@ one, and two samples for the empirical objective (4).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
-from scipy.ndimage import minimum_filter
-from scipy.optimize import minimize, root
+
+from mamlbook.landscape import Loss, SmoothLoss
 
 ORDER = 40  # nodes per axis: see `population` for the accuracy
 NEGLIGIBLE = 1e-16  # quadrature nodes of less weight are dropped
@@ -90,23 +89,6 @@ class Task:
             raise ValueError(f"optimum must be two finite numbers, not {self.optimum}.")
         if not 0.0 < self.variance < np.inf:
             raise ValueError(f"variance must be positive and finite, not {self.variance}.")
-
-
-class Loss(Protocol):
-    """A function of w with its derivatives; w has shape (..., 2)."""
-
-    def loss(self, w: np.ndarray) -> np.ndarray:
-        """Values, of shape (...)."""
-
-    def gradient(self, w: np.ndarray) -> np.ndarray:
-        """Gradients, of shape (..., 2)."""
-
-
-class SmoothLoss(Loss, Protocol):
-    """A loss that an inner step can be taken on: the outer gradient needs its Hessian."""
-
-    def hessian(self, w: np.ndarray) -> np.ndarray:
-        """Hessians, of shape (..., 2, 2)."""
 
 
 @dataclass(frozen=True)
@@ -289,59 +271,6 @@ def sample(task: Task, activation: str, m: int, rng: np.random.Generator) -> Poi
     x = np.sqrt(task.variance) * rng.standard_normal((m, 2))
     y = ACTIVATIONS[activation][0](x @ np.array(task.optimum))
     return Points(x, y, np.full(m, 1.0 / m), activation)
-
-
-def minima(objective: Loss, half_width: float, points: int = 61) -> tuple[np.ndarray, np.ndarray]:
-    """Every local minimum found in the square |w_k| <= half_width, the lowest first.
-
-    The objective is computed on a grid of points x points; each grid point inside the square that
-    no neighbour undercuts starts a descent, polished by Newton's method on the gradient. Returns
-    the distinct minima (k, 2) and their values (k,). Raises ValueError if the grid holds none.
-    """
-    axis = np.linspace(-half_width, half_width, points)
-    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
-    values = objective.loss(grid)
-    lowest = values <= minimum_filter(values, size=3)
-    lowest[[0, -1], :] = lowest[:, [0, -1]] = False
-    found: list[np.ndarray] = []
-    for start in grid[lowest]:
-        w = _descend(objective, start)
-        if all(np.linalg.norm(w - other) > 1e-5 for other in found):
-            found.append(w)
-    if not found:
-        raise ValueError(
-            f"No minimum lies inside |w_k| <= {half_width}: give a larger half_width."
-        )
-    where = np.array(found)
-    what = objective.loss(where)
-    order = np.argsort(what, kind="stable")
-    return where[order], what[order]
-
-
-def lowest(objective: Loss, half_width: float, points: int = 61) -> np.ndarray:
-    """The global minimisers (k, 2) in the square: the first of `minima` and all that tie with it.
-
-    Symmetric tasks can have several. Two minima tie when their values agree to 1e-9 of the range
-    of values at the minima and the origin, which is more than rounding makes of equal ones.
-    """
-    where, value = minima(objective, half_width, points)
-    scale = max(value.max(), objective.loss(np.zeros(2))) - value[0]
-    return where[value - value[0] <= 1e-9 * scale]
-
-
-def smoothness(losses: Sequence[SmoothLoss], half_width: float, points: int = 41) -> float:
-    """L: the largest |eigenvalue| of a loss's Hessian over a grid of the square |w_k| <= width."""
-    axis = np.linspace(-half_width, half_width, points)
-    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
-    return max(float(np.abs(np.linalg.eigvalsh(f.hessian(grid))).max()) for f in losses)
-
-
-def _descend(objective: Loss, start: np.ndarray) -> np.ndarray:
-    near = minimize(objective.loss, start, jac=objective.gradient, method="BFGS").x
-    exact = root(objective.gradient, near, tol=1e-13)
-    # The polish may not leave the basin: a sample of a ReLU has no root to converge to.
-    closer = np.linalg.norm(exact.x - near) < 1e-3
-    return exact.x if exact.success and closer else near
 
 
 def _check(activation: str) -> None:
