@@ -12,7 +12,7 @@ import torch
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.func import grad, hessian
+from torch.func import grad, grad_and_value, hessian
 from torch.nn.functional import softplus
 
 from mamlbook.neuron import gauss_hermite
@@ -95,13 +95,13 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
 
     Raises RuntimeError if Newton's method does not get there from where BFGS stopped.
     """
-    slope, curvature = grad(objective), hessian(objective)
-    coarse = minimize(
-        lambda w: objective(torch.from_numpy(w)).item(),
-        start.numpy(),
-        jac=lambda w: slope(torch.from_numpy(w)).numpy(),
-        method="BFGS",
-    )
+    both, slope, curvature = grad_and_value(objective), grad(objective), hessian(objective)
+
+    def value_and_slope(w: np.ndarray) -> tuple[float, np.ndarray]:
+        g, value = both(torch.from_numpy(w))
+        return value.item(), g.numpy()
+
+    coarse = minimize(value_and_slope, start.numpy(), jac=True, method="BFGS")
     w = torch.from_numpy(coarse.x)
     for _ in range(NEWTON_STEPS):
         g = slope(w)
