@@ -59,7 +59,8 @@ class Fig6:
     As in Section 3.2, R is the distance of the hard tasks' centre from the easy tasks' centre in
     each coordinate and r the variance of the optima about their centre: the hard centre stands at
     (R/2, R/2), the easy one at (-R/2, -R/2), the optima on circles of radius sqrt(2 r) about
-    them. Panels a, b have R and r_hard first in their tuples, panels c, d second.
+    them. Panels a, b have R and r_hard first in their tuples, panels c, d second. alpha is 0.94/L
+    in panels c, d.
     """
 
     R: tuple[float, float] = (0.2, 2.0)
@@ -67,7 +68,7 @@ class Fig6:
     r_easy: float = 0.125
     hard_variance: float = 0.5
     activation: str = "sigmoid"
-    alpha: float = 14.0
+    alpha: float = 13.0
     half_width: float = 3.0
     points: int = 200
 
