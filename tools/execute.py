@@ -39,7 +39,8 @@ def run(path: Path, timeout: int = 600) -> NotebookNode:
     notebook.metadata.pop("widgets", None)
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_spec_manager=ThisPython(), transport="ipc"),
+        km=AsyncKernelManager(kernel_spec_manager=ThisPython()),
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         timeout=timeout,
         resources={"metadata": {"path": str(path.parent)}},
         coalesce_streams=True,

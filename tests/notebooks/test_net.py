@@ -1,4 +1,4 @@
-"""The net holds: what could go wrong with a chapter's outputs, done to a copy, is caught by nbval."""
+"""The net holds: whatever could go wrong with a chapter, done to a copy of it, nbval catches."""
 
 import re
 import shutil
