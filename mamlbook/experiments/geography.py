@@ -283,7 +283,7 @@ def beyond(d: int = 10, m: int = 500, packing: float = 10.0) -> pd.DataFrame:
         return easy_and_hard(x, 1.0, 1.0, 1 / packing, 1 / packing, d)
 
     rows = []
-    ratios = np.linspace(0.01, 1, 60)
+    ratios = np.geomspace(0.001, 1, 60)
     for steps in (1, 2, 5, 10):
         rows += [("steps", f"K = {steps}", x, gain(env(x), 1.0, m, steps=steps)) for x in ratios]
     for x in (0.1, 0.3, 0.6):
