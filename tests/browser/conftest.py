@@ -22,13 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=lacking))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # playwright suffers no second one in the same process
 def browser() -> Iterator[Browser]:
     with launched() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def addresses() -> Iterator[dict[str, str]]:
     """Where the book stands: over http and as files."""
     with served(HTML) as http:

@@ -39,6 +39,7 @@ def is_fit(page: Page, theme: str) -> None:
     """Nothing to scroll sideways for, nothing serious to axe, in the light and in the dark."""
     page.emulate_media(color_scheme=theme)
     page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+    page.evaluate("Promise.all(document.getAnimations().map(fading => fading.finished))")
     content, window = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert content <= window, f"{content} px of content in a window of {window} px"
     found = [
@@ -59,7 +60,8 @@ def is_whole(page: Page) -> None:
     text = page.locator("article").evaluate(
         """article => {
             const copy = article.cloneNode(true);
-            copy.querySelectorAll("pre, code, script, style, mjx-container").forEach(e => e.remove());
+            const apart = copy.querySelectorAll("pre, code, script, style, mjx-container");
+            apart.forEach(element => element.remove());
             return copy.textContent;
         }"""
     )
