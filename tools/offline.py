@@ -29,7 +29,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 def _use_own_copies(app: Sphinx, config: Config) -> None:
     config.html_static_path += [str(ROOT / "vendor"), str(ASSETS)]
-    config.mathjax_path = "mathjax/tex-mml-chtml.js"
+    config.mathjax_path = "mathjax/tex-chtml-full.js"
     config.nb_ipywidgets_js = {
         "requirejs/require.js": {},
         "widgets.js": {},

@@ -40,7 +40,7 @@ PACKAGES = (
         "Apache-2.0",
         "mathjax",
         "es5",
-        ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/*.woff"),
+        ("tex-chtml-full.js", "output/chtml/fonts/woff-v2/*.woff"),
     ),
     Package("requirejs", "2.3.7", "MIT", "requirejs", ".", ("require.js",)),
     Package(

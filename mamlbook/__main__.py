@@ -1,0 +1,98 @@
+"""The command line: python -m mamlbook list | reproduce ITEM | train ... | verify."""
+
+import difflib
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import tyro
+
+from mamlbook import records
+from mamlbook.experiments.catalogue import ITEMS, Item
+
+USAGE = """\
+usage: python -m mamlbook COMMAND
+
+  list                  every figure and table, where its record is, and what it costs
+  reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; bad input ends it with one sentence and exit status 2."""
+    commands: dict[str, Callable[[list[str]], int]] = {"list": list_items, "reproduce": reproduce}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    try:
+        return commands[known("command", arguments[0], commands)](arguments[1:])
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def known(kind: str, name: str, names) -> str:
+    """The name itself; ValueError naming the nearest known one if there is no such name."""
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0)[0]
+    raise ValueError(
+        f"There is no {kind} {name!r}; did you mean {near!r}? "
+        "`python -m mamlbook list` shows every item."
+    )
+
+
+def list_items(arguments: list[str]) -> int:
+    """Print every item, its place in the paper, its record, and the cost of making it anew."""
+    if arguments:
+        raise ValueError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
+    print(f"{'item':10}{'in the paper':28}{'to make anew':16}record")
+    for item in ITEMS.values():
+        print(f"{item.name:10}{item.reference:28}{item.cost:16}{_where(item)}")
+    return 0
+
+
+def reproduce(arguments: list[str]) -> int:
+    """Make one item with its settings and write ITEM.csv, ITEM.json and ITEM.svg."""
+    if not arguments or arguments[0].startswith("-"):
+        raise ValueError("`reproduce` needs an item; `python -m mamlbook list` shows every one.")
+    item = ITEMS[known("item", arguments[0], ITEMS)]
+
+    def run(settings, out: Path = Path("runs")) -> int:
+        from mamlbook import figures
+
+        start = time.perf_counter()
+        made = item.make(settings)
+        rows, arrays = made if isinstance(made, tuple) else (made, {})
+        told = records.provenance(
+            settings,
+            command=f"python -m mamlbook reproduce {' '.join(arguments)}",
+            wall_seconds=time.perf_counter() - start,
+        )
+        path = records.save(records.Record(item.name, rows, told, arrays), out)
+        figure = getattr(figures, item.name)(*filter(len, (rows, arrays)))
+        figures.save(figure, out / f"{item.name}.svg")
+        print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
+        return 0
+
+    run.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[item.settings]
+    run.__defaults__ = (item.settings(), *run.__defaults__)
+    return tyro.cli(
+        run,
+        prog=f"python -m mamlbook reproduce {item.name}",
+        description=item.settings.__doc__,
+        args=arguments[1:],
+    )
+
+
+def _where(item: Item) -> str:
+    stored = records.RESULTS / f"{item.name}.json"
+    if not stored.exists():
+        return "made in its chapter"
+    return f"results/{stored.name}, {json.loads(stored.read_text())['made'][:10]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The paper's figures and tables, each a function from frozen settings to tidy rows."""

@@ -1,0 +1,49 @@
+"""Every figure and table that can be made again, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Item:
+    """One figure or table: where it stands in the paper, what it costs, what makes it.
+
+    In mamlbook.experiments.<module>, the class <Name> is its frozen settings and the function
+    <name> turns them into rows; mamlbook.figures.<name> draws them. The module is imported only
+    when the item is made, so that listing needs no torch.
+    """
+
+    name: str
+    reference: str
+    cost: str
+    module: str
+
+    @property
+    def settings(self) -> type:
+        """The frozen dataclass of the item's settings."""
+        return getattr(self._module(), self.name.capitalize())
+
+    @property
+    def make(self) -> Callable[[Any], pd.DataFrame | tuple[pd.DataFrame, dict[str, np.ndarray]]]:
+        """The function from settings to tidy rows, or to rows and arrays."""
+        return getattr(self._module(), self.name)
+
+    def _module(self):
+        return import_module(f"mamlbook.experiments.{self.module}")
+
+
+ITEMS = {
+    item.name: item
+    for item in (
+        Item("fig1", "Figure 1, Section 3.2", "1 s", "geography"),
+        Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
+        Item("fig3", "Figure 3, Section 3.2", "10 s", "geography"),
+        Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
+        Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
+    )
+}

@@ -1,0 +1,36 @@
+"""Tidy rows in, a matplotlib Figure out, in one house style."""
+
+from mamlbook.figures.geography import (
+    beyond,
+    fig1,
+    fig3,
+    gain_over_landscapes,
+    ratio_against_packing,
+    table3,
+)
+from mamlbook.figures.hardness import (
+    fig2,
+    fig7,
+    gain_map,
+    risk_against_samples,
+    step_size_trap,
+    task_weights,
+)
+from mamlbook.figures.style import save, use_style
+
+__all__ = [
+    "beyond",
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig7",
+    "gain_map",
+    "gain_over_landscapes",
+    "ratio_against_packing",
+    "risk_against_samples",
+    "save",
+    "step_size_trap",
+    "table3",
+    "task_weights",
+    "use_style",
+]

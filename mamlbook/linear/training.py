@@ -1,0 +1,170 @@
+"""Training from samples, many environments and repeats at once, and the risk it reaches.
+
+Two ways: SGD as in Appendix C.1, and the exact minimisers (41) and (43).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mamlbook.linear.empirical import apply
+from mamlbook.linear.environment import Environment
+from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
+from mamlbook.linear.stream import TaskStream
+
+BLOCK = 25  # iterations whose random numbers are drawn together
+
+
+def sgd(
+    environments: Sequence[Environment],
+    *,
+    alpha: float | None,
+    n1: int,
+    n2: int,
+    rate: float,
+    iterations: int,
+    repeats: int,
+    rng: np.random.Generator,
+    batch: int = 1,
+    emphasis: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Final iterates of SGD from w = 0, shape (environments, repeats, d).
+
+    Every iteration draws `batch` tasks, each with n2 inner and n1 outer samples, and moves along
+    the mean of the exact stochastic gradients of the MAML objective (4),
+        (I - alpha H_in) grad f_out(w - alpha grad f_in(w)),  H_in = X_in' X_in / n2;
+    alpha = None is NAL: no inner step, and all n1 + n2 samples in its gradient. `emphasis` (k,)
+    weighs the families in that mean, the weights of a batch normalised to sum to 1 (C.1's
+    up-weighting has (zeta, 1)). All environments (of one dimension) and repeats run side by side.
+    `rate` is the outer learning rate.
+    Raises ValueError for a step size, rate or count that is not positive.
+    """
+    if alpha is not None:
+        check_step(alpha, n2)
+    _check_positive(n1=n1, rate=rate, iterations=iterations, repeats=repeats, batch=batch)
+    draw = TaskStream(environments, rng)
+    w = np.zeros((len(environments), repeats, environments[0].dimension))
+    weighs = np.ones(environments[0].weights.size) if emphasis is None else np.array(emphasis)
+    for start in range(0, iterations, BLOCK):
+        tasks = draw.tasks((min(BLOCK, iterations - start), len(environments), repeats * batch))
+        outer = draw.data(tasks, n1 + n2 if alpha is None else n1)
+        inner = None if alpha is None else draw.data(tasks, n2)
+        shares = weighs[tasks.family].reshape(-1, *w.shape[:2], batch)
+        shares /= shares.sum(axis=-1, keepdims=True)
+        for t in range(len(shares)):
+            away = np.repeat(w, batch, axis=1) - tasks.w_star[t]
+            if inner is None:
+                slope = outer.gradient(away, t)
+            else:
+                slope = outer.gradient(away - alpha * inner.gradient(away, t), t)
+                slope = slope - alpha * inner.curve(slope, t)
+            slope = slope.reshape(*w.shape[:2], batch, -1)
+            w = w - rate * (shares[t][..., None, :] @ slope)[..., 0, :]
+    return w
+
+
+def expected_shares(env: Environment, emphasis: Sequence[float], batch: int) -> np.ndarray:
+    """What families weigh, on average, in a batch whose weights are normalised to sum to 1: (k,).
+
+    E[ c_k e_k / sum_j c_j e_j ] over the multinomial counts c of the batch. Up-weighted SGD has
+    the mean, hence the limit, of an environment with these weights.
+    """
+    emphasis = np.asarray(emphasis, float)
+    shares = np.zeros(env.weights.size)
+    for counts in itertools.product(range(batch + 1), repeat=env.weights.size):
+        if sum(counts) == batch:
+            ways = math.factorial(batch) / math.prod(map(math.factorial, counts))
+            weight = counts * emphasis
+            shares += ways * np.prod(env.weights**counts) * weight / weight.sum()
+    return shares
+
+
+def trained(
+    environments: Sequence[Environment],
+    *,
+    alpha: float | None,
+    n1: int,
+    n2: int,
+    tasks: int,
+    repeats: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The minimisers (41) of NAL (alpha = None) and (43) of MAML, shape (environments, repeats, d).
+
+    T = `tasks` tasks are drawn, each with one episode of n2 inner and n1 outer samples; NAL uses
+    all n1 + n2. The same in distribution as `empirical_nal` and `empirical_maml` on drawn data,
+    from the normal equations alone:
+        (43):  sum Q w = sum P [ S_out (P w* - (alpha/n2) X_in' z_in) + X_out' z_out / n1 ],
+    with P = I - alpha S_in, S = X'X / n and Q = P S_out P. Raises ValueError as `sgd` does.
+    """
+    if alpha is not None:
+        check_step(alpha, n2)
+    _check_positive(n1=n1, tasks=tasks, repeats=repeats)
+    draw = TaskStream(environments, rng)
+    d = environments[0].dimension
+    left, right = np.zeros((len(environments), repeats, d, d)), 0
+    for start in range(0, tasks, BLOCK):
+        some = draw.tasks((min(BLOCK, tasks - start), len(environments), repeats))
+        outer = draw.data(some, n1 + n2 if alpha is None else n1)
+        design, noise = outer.factor.swapaxes(-1, -2), outer.push
+        pulled = apply(design, some.w_star)
+        if alpha is not None:
+            inner = draw.data(some, n2)
+            step = np.eye(d) - alpha * inner.factor @ inner.factor.swapaxes(-1, -2)
+            moved = apply(design, alpha * inner.push)
+            design, noise = design @ step, apply(step, noise)
+            pulled = apply(design, some.w_star) - moved
+        left = left + (design.swapaxes(-1, -2) @ design).sum(axis=0)
+        right = right + (apply(design.swapaxes(-1, -2), pulled) + noise).sum(axis=0)
+    return np.linalg.solve(left, right[..., None])[..., 0]
+
+
+def sampled_risk(
+    environments: Sequence[Environment],
+    w: np.ndarray,
+    *,
+    alpha: float,
+    m: int,
+    draws: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Excess risk (2) of initialisations w (environments, repeats, d), each over `draws` new tasks.
+
+    The estimate of C.1: a task, one step on its m samples, the population loss there less nu^2/2.
+    Shape (environments, repeats).
+    """
+    check_step(alpha, m)
+    settings, repeats, _ = w.shape
+    stream = TaskStream(environments, rng)
+    total = np.zeros((settings, repeats))
+    for start in range(0, draws, BLOCK):
+        tasks = stream.tasks((min(BLOCK, draws - start), settings, repeats))
+        away = w - tasks.w_star
+        away = away - alpha * stream.data(tasks, m).gradient(away)
+        total += 0.5 * ((tasks.root.swapaxes(-1, -2) @ away[..., None]) ** 2).sum(axis=(0, -2, -1))
+    return total / draws
+
+
+def sgd_mean(
+    env: Environment, *, alpha: float | None, n2: int, rate: float, iterations: int
+) -> np.ndarray:
+    """The mean of `sgd` after so many iterations, shape (d,).
+
+    The gradient is linear in w and its data are new in every step, so with M = E[Sigma] (NAL) or
+    E[Q^(n2)] (MAML)    E[w_T] = w* + (I - rate M)^T (0 - w*):
+    SGD is biased towards its start by what it has not yet travelled, and by nothing else.
+    """
+    if alpha is None:
+        goal, matrices = nal_solution(env), env.covariances
+    else:
+        goal, matrices = maml_solution(env, alpha, n2), q_matrix(env.covariances, alpha, n2)
+    contraction = np.eye(env.dimension) - rate * np.tensordot(env.weights, matrices, 1)
+    return goal - np.linalg.matrix_power(contraction, iterations) @ goal
+
+
+def _check_positive(**counts: float) -> None:
+    for name, value in counts.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}.")

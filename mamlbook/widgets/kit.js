@@ -1,0 +1,203 @@
+// What every picture of the book is made of: sliders, axes, curves and shown numbers.
+// No dependency; each widget's own script follows this text in the same module.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element with attributes and children; strings become text. */
+function element(tag, attributes = {}, ...children) {
+  const node = ["svg", "g", "path", "line", "circle", "rect", "text", "tspan"].includes(tag)
+    ? document.createElementNS(SVG, tag)
+    : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+/** Shown to `digits` significant digits, held in full: <data value="0.123456789">0.123</data>. */
+function shown(name, value, digits = 3) {
+  return element("data", { class: "mb-number", "data-name": name, value }, plain(value, digits));
+}
+
+/** A number for people: no exponent between 0.001 and 100,000, and a true minus sign. */
+function plain(value, digits = 3) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const text =
+    size !== 0 && (size < 1e-3 || size >= 1e5)
+      ? value.toExponential(digits - 1).replace(/e([+-])(\d+)/, (_, sign, power) =>
+          ` × 10${[...`${sign === "-" ? "-" : ""}${power}`].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("")}`)
+      : Number(value.toPrecision(digits)).toString();
+  return text.replace("-", "−");
+}
+
+/**
+ * A labelled range input tied to the model's trait `name`.
+ * On a log scale the input moves over the logarithm, and whole numbers stay whole.
+ */
+function slider(model, { name, label, min, max, step, log = false, whole = false, say = plain }) {
+  const forth = log ? Math.log10 : (x) => x;
+  const input = element("input", {
+    type: "range",
+    min: forth(min),
+    max: forth(max),
+    step: log ? 0.01 : step,
+    "data-name": name,
+  });
+  const output = element("output", { class: "mb-value" });
+  const read = () => {
+    const value = log ? 10 ** Number(input.value) : Number(input.value);
+    return whole ? Math.round(value) : Number(value.toPrecision(6));
+  };
+  const write = () => {
+    const value = model.get(name);
+    if (read() !== value) input.value = forth(value);
+    output.textContent = say(value);
+    input.setAttribute("aria-valuetext", say(value));
+  };
+  input.addEventListener("input", () => {
+    model.set(name, read());
+    model.save_changes();
+  });
+  write();
+  const words = element("span", { class: "mb-label" });
+  words.innerHTML = label;
+  return { node: element("label", { class: "mb-slider" }, words, output, input), write };
+}
+
+/** Round tick positions: about `count` of them between low and high. */
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((k) => k * power).find((s) => s >= rough);
+  const result = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1)
+    result.push(k * step);
+  return result;
+}
+
+/** Text for a picture; `ρ_H` sets the H as a subscript. */
+function lettering(attributes, text) {
+  const node = element("text", attributes);
+  text.split(/(_\w)/).forEach((part, i) => {
+    if (i % 2) node.append(element("tspan", { dy: 3, "font-size": "75%" }, part[1]));
+    else if (part) node.append(element("tspan", i ? { dy: -3 } : {}, part));
+  });
+  return node;
+}
+
+/** Axes with ticks in a box of width x height; x and y map data to the picture. */
+function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
+  const [left, right, top, bottom] = [44, 10, 22, xlabel ? 36 : 20];
+  const scale = ([low, high], from, to) => (v) => from + ((v - low) / (high - low)) * (to - from);
+  const px = scale(x, left, width - right);
+  const py = scale(y, height - bottom, top);
+  const node = element("g");
+  const named = (t) => (Array.isArray(t) ? t : [t, plain(t)]);
+  for (const [t, text] of (yticks ?? ticks(...y, 4)).map(named)) {
+    node.append(
+      element("line", { class: "mb-grid", x1: left, x2: width - right, y1: py(t), y2: py(t) }),
+      element("text", { class: "mb-tick", x: left - 5, y: py(t) + 4, "text-anchor": "end" }, text),
+    );
+  }
+  for (const [t, text] of (xticks ?? ticks(...x, 5)).map(named))
+    node.append(
+      element("text", { class: "mb-tick", x: px(t), y: height - bottom + 14, "text-anchor": "middle" }, text),
+    );
+  node.append(
+    element("line", { class: "mb-axis", x1: left, x2: width - right, y1: py(y[0]), y2: py(y[0]) }),
+    lettering({ class: "mb-title", x: 4, y: 13 }, title),
+  );
+  if (ylabel)
+    node.append(
+      lettering({ class: "mb-tick", transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, ylabel),
+    );
+  if (xlabel)
+    node.append(
+      lettering({ class: "mb-tick", x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, xlabel),
+    );
+  const curve = (f, kind, steps = 120) => {
+    let d = "";
+    for (let i = 0; i <= steps; i += 1) {
+      const v = x[0] + ((x[1] - x[0]) * i) / steps;
+      const h = f(v);
+      if (Number.isFinite(h)) d += `${d ? "L" : "M"}${px(v).toFixed(2)} ${py(h).toFixed(2)}`;
+    }
+    node.append(element("path", { class: `mb-curve ${kind}`, d }));
+  };
+  const dot = (v, h, kind) => {
+    const at = { class: `mb-dot ${kind}` };
+    node.append(
+      kind === "easy" || kind === "hard"
+        ? element("circle", { class: `mb-task ${kind}`, cx: px(v), cy: py(h), r: 2.2 })
+        : kind === "nal"
+        ? element("rect", { ...at, x: px(v) - 5, y: py(h) - 5, width: 10, height: 10 })
+        : element("circle", { ...at, cx: px(v), cy: py(h), r: 5.5 }),
+    );
+  };
+  const rule = (v, kind) =>
+    node.append(element("line", { class: `mb-rule ${kind}`, x1: px(v), x2: px(v), y1: top, y2: height - bottom }));
+  const box = (x0, x1, y0, y1, attributes) =>
+    node.append(element("rect", { x: px(x0), y: py(y1), width: px(x1) - px(x0), height: py(y0) - py(y1), ...attributes }));
+  const below = (v, text, kind) =>
+    node.append(lettering({ class: `mb-word ${kind}`, x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, text));
+  return { node, px, py, box, curve, dot, rule, below };
+}
+
+/**
+ * Mount a widget: sliders above, pictures, then numbers and a sentence that is also read aloud.
+ * `draw(values)` returns { pictures: {name: svg node}, table: node, sentence: nodes }.
+ */
+function mount({ model, el, title, sliders, size, draw }) {
+  const controls = sliders.map((options) => slider(model, options));
+  const pictures = size.map(({ name, width, height }) =>
+    element("svg", { class: `mb-picture mb-${name}`, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }),
+  );
+  const table = element("div", { class: "mb-table" });
+  const sentence = element("p", { class: "mb-sentence", "aria-live": "polite" });
+  el.classList.add("mb-widget");
+  el.append(
+    element(
+      "div",
+      { class: "mb-frame", role: "group", "aria-label": title },
+      element("div", { class: "mb-sliders" }, ...controls.map((c) => c.node)),
+      element("div", { class: "mb-pictures" }, ...pictures),
+      table,
+      sentence,
+    ),
+  );
+  let waiting = false;
+  const redraw = () => {
+    waiting = false;
+    for (const control of controls) control.write();
+    const values = Object.fromEntries(sliders.map(({ name }) => [name, model.get(name)]));
+    const drawn = draw(values);
+    size.forEach(({ name }, i) => pictures[i].replaceChildren(...drawn.pictures[name]));
+    table.replaceChildren(drawn.table);
+    sentence.replaceChildren(...drawn.sentence);
+  };
+  const soon = () => {
+    if (!waiting) requestAnimationFrame(redraw);
+    waiting = true;
+  };
+  for (const { name } of sliders) model.on(`change:${name}`, soon);
+  redraw();
+  return () => sliders.forEach(({ name }) => model.off(`change:${name}`, soon));
+}
+
+/** A table of numbers: a header row, then rows of [label, ...cells]. */
+function numbers(caption, header, rows) {
+  const cell = (tag, content, scope) => element(tag, scope ? { scope } : {}, content);
+  return element(
+    "table",
+    {},
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...header.map((h) => cell("th", h, "col")))),
+    element(
+      "tbody",
+      {},
+      ...rows.map(([kind, label, ...cells]) =>
+        element("tr", { class: kind }, cell("th", label, "row"), ...cells.map((c) => cell("td", c))),
+      ),
+    ),
+  );
+}

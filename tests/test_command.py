@@ -1,0 +1,89 @@
+"""The command line: what it writes, what it refuses, and that it repeats itself."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from mamlbook import records
+from mamlbook.__main__ import main
+from mamlbook.experiments.catalogue import ITEMS
+
+COLUMNS = {
+    "fig1": "panel rho_hard rho_easy R r_hard r_easy m algorithm coordinate excess_risk",
+    "fig3": "panel R r_hard r_easy algorithm source excess_risk excess_risk_ci95",
+    "table3": "algorithm zeta coordinate coordinate_sd test_error test_error_sd repeats",
+    "fig2": "m rho_hard algorithm coordinate excess_risk",
+    "fig7": "m rho_hard algorithm coordinate coordinate_ci95 excess_risk excess_risk_ci95 repeats",
+}
+SMALL = {
+    "fig1": ["--m", "50"],
+    "fig3": ["--m", "50", "--R", "1", "2", "--tasks", "40", "--test-tasks", "20"],
+    "table3": ["--n2", "50", "--zeta", "1", "3", "--iterations", "30", "--test-tasks", "20"],
+    "fig2": ["--m", "50", "--rho-hard", "0.2", "0.6"],
+    "fig7": ["--m", "50", "--rho-hard", "0.2", "--iterations", "40", "--test-tasks", "20"],
+}
+
+
+def test_list_shows_every_item(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for item in ITEMS.values():
+        assert item.name in printed and item.reference in printed
+
+
+@pytest.mark.parametrize("item", COLUMNS)
+def test_reproduce_writes_rows_provenance_and_picture(item, tmp_path, capsys):
+    assert main(["reproduce", item, "--out", str(tmp_path / "a"), *SMALL[item]]) == 0
+    record = records.load(item, tmp_path / "a")
+    assert list(record.rows.columns) == COLUMNS[item].split()
+    assert not record.rows.isna().any().any()
+    assert record.provenance["settings"]["n2" if item == "table3" else "m"] in (50, [50])
+    assert item in record.provenance["command"]
+    assert (tmp_path / "a" / f"{item}.svg").read_text().endswith("</svg>\n")
+    main(["reproduce", item, "--out", str(tmp_path / "b"), *SMALL[item]])
+    for name in (f"{item}.csv", f"{item}.svg"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_seed_matters_and_nothing_else_does(tmp_path):
+    rows = []
+    for folder, seed in (("a", "0"), ("b", "1")):
+        main(["reproduce", "fig7", "--out", str(tmp_path / folder), *SMALL["fig7"], "--seed", seed])
+        rows.append(pd.read_csv(tmp_path / folder / "fig7.csv"))
+    assert (rows[0]["coordinate"] != rows[1]["coordinate"]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["reproduce", "fgi7"], "no item 'fgi7'; did you mean 'fig7'?"),
+        (["reproduce", "Fig2"], "did you mean 'fig2'?"),
+        (["reproduce"], "needs an item"),
+        (["lst"], "no command 'lst'; did you mean 'list'?"),
+        (["list", "fig2"], "takes no arguments"),
+        (["reproduce", "fig7", "--repeats", "1"], "at least 2 repeats, got 1"),
+        (["reproduce", "fig2", "--rho-hard", "-1"], "rho_hard must be a positive variance, got -1"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_writes_nothing(
+    arguments, sentence, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err and said.err.count("\n") == 1 and said.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_theory_needs_no_torch():
+    """Listing items and importing the linear world leave torch and the widgets alone."""
+    code = (
+        "import sys, mamlbook.linear; linear = set(sys.modules);"
+        "import mamlbook.__main__;"
+        "print([m for m in ('torch', 'scipy', 'pandas', 'matplotlib') if m in linear],"
+        " 'torch' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[] False"
