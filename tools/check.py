@@ -18,8 +18,8 @@ from tools.links import broken
 
 WORKERS = "2"
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
-# Each file to one worker: the cells of a chapter share a kernel.
-SPREAD = ["-n", WORKERS, "--dist", "loadfile"]
+# Each file to one worker: the cells of a chapter share a kernel. In the order given, longest first.
+SPREAD = ["-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"]
 SKIPPED = ["-m", "not slow and not gpu"]
 
 Outcome = Counter[str]
@@ -47,12 +47,12 @@ def links() -> Outcome:
 def code_and_chapters() -> Outcome:
     """The package's tests, and every chapter under nbval."""
     apart = [f"--ignore={folder}" for folder in ("tests/book", "tests/browser")]
-    return pytest(*NBVAL, *SPREAD, *SKIPPED, *apart, "tests", "chapters")
+    return pytest(*NBVAL, *SPREAD, *SKIPPED, *apart, "chapters", "tests")
 
 
 def book() -> Outcome:
     """The built pages, in a browser."""
-    return pytest(*SPREAD, *SKIPPED, "tests/book", "tests/browser")
+    return pytest(*SPREAD, *SKIPPED, "tests/browser", "tests/book")
 
 
 PARTS: dict[str, Callable[[], Outcome]] = {

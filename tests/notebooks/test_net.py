@@ -19,7 +19,12 @@ COPIED = ("_toc.yml", "chapters", "conftest.py", "mamlbook", "pyproject.toml", "
 
 # A coefficient of the package, what it becomes, and the chapter that shows it.
 COEFFICIENTS = [
-    ("mamlbook/__init__.py", r'"0\.1\.0"', '"0.1.1"', "chapters/hardness.ipynb"),
+    (
+        "mamlbook/linear/population.py",
+        r"alpha\*\*2 / samples \* drawn",
+        "1.001 * alpha**2 / samples * drawn",
+        "chapters/hardness.ipynb",
+    ),
 ]
 
 
@@ -99,13 +104,16 @@ def delete_output(cell: nbformat.NotebookNode) -> bool:
 
 
 @pytest.mark.parametrize("change", [edit_fourth_digit, edit_drawing, delete_output])
-@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
-def test_a_changed_output_is_caught(copy, chapter, change):
+def test_a_changed_output_is_caught(copy, change):
+    path = copy / chapters()[0].relative_to(ROOT)
+    cell = altered(path, change)
+    assert caught(copy, str(path.relative_to(copy))) == [cell]
+
+
+@pytest.mark.parametrize("chapter", chapters()[1:], ids=lambda path: path.stem)
+def test_every_chapter_is_in_the_net(copy, chapter):
     path = copy / chapter.relative_to(ROOT)
-    try:
-        cell = altered(path, change)
-    except StopIteration:
-        pytest.skip(f"{chapter.name} has no output of this kind")
+    cell = altered(path, delete_output)
     assert caught(copy, str(path.relative_to(copy))) == [cell]
 
 
@@ -118,14 +126,10 @@ def test_a_perturbed_coefficient_is_caught(copy, file, pattern, other, chapter):
 
 
 def test_a_stale_widget_is_caught(copy, restless):
-    """Its value in the page is not what the code gives; and the same notebook unharmed passes."""
+    """Its value in the page is not what the code gives; all that is restless passes."""
     path = copy / "chapters" / restless.name
-    stored = settled(run(restless))
-    path.write_bytes(stored)
-    name = str(path.relative_to(copy))
-    assert caught(copy, name) == []
-    notebook = nbformat.reads(stored, as_version=4)
+    notebook = nbformat.reads(settled(run(restless)), as_version=4)
     slider = next(m for m in models(notebook).values() if m["model_name"] == "FloatSliderModel")
     slider["state"]["value"] += 0.0001
     nbformat.write(notebook, path)
-    assert caught(copy, name) == ["widgets"]
+    assert caught(copy, str(path.relative_to(copy))) == ["widgets"]
