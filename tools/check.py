@@ -52,7 +52,7 @@ def code_and_chapters() -> Outcome:
 
 def book() -> Outcome:
     """The built pages, in a browser."""
-    return pytest(*SPREAD, *SKIPPED, "tests/browser", "tests/book")
+    return pytest("-n", WORKERS, *SKIPPED, "tests/browser", "tests/book")
 
 
 PARTS: dict[str, Callable[[], Outcome]] = {
