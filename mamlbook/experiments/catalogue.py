@@ -41,5 +41,7 @@ ITEMS = {
     for item in (
         Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
+        Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),
+        Item("theorem3", "Theorem 3, ours for D.2", "5 s", "convergence"),
     )
 }

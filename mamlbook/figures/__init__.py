@@ -1,5 +1,6 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
 from mamlbook.figures.hardness import (
     fig2,
     fig7,
@@ -11,12 +12,16 @@ from mamlbook.figures.hardness import (
 from mamlbook.figures.style import save, use_style
 
 __all__ = [
+    "budget",
     "fig2",
     "fig7",
     "gain_map",
+    "rates",
     "risk_against_samples",
     "save",
     "step_size_trap",
     "task_weights",
+    "theorem2",
+    "theorem3",
     "use_style",
 ]
