@@ -57,7 +57,7 @@ class Rates(Theorem3):
     n2_sweep: tuple[int, ...] = (10, 40, 160, 640, 2560)
     T: tuple[int, ...] = (24, 48, 96, 192, 384)
     tau: tuple[int, ...] = (1, 2, 4, 8, 16)
-    n_fixed: int = 64
+    n_fixed: int = 256
     T_fixed: int = 96
     repeats: int = 100
 

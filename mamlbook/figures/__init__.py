@@ -9,9 +9,10 @@ from mamlbook.figures.hardness import (
     step_size_trap,
     task_weights,
 )
-from mamlbook.figures.style import save, use_style
+from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
+    "NAMES",
     "budget",
     "fig2",
     "fig7",

@@ -57,7 +57,7 @@ def theorem3(rows: pd.DataFrame) -> Figure:
         ],
     )
     axes.set_xscale("log")
-    axes.set_xlabel("distance of the trained solution: measured (marks), bound (bars)")
+    axes.set_xlabel("distance to $\\mathbf{w}^*$: measured (marks), bound (bars)")
     return figure
 
 
@@ -76,6 +76,10 @@ def rates(rows: pd.DataFrame) -> Figure:
         axes.set_xlabel(VARIED[name])
         axes.set_xscale("log")
         axes.set_yscale("log")
+        if name in ("T", "tau"):
+            values = sorted(set(rows.loc[rows["varied"] == name, "value"]))
+            axes.set_xticks(values, map(str, values))
+            axes.minorticks_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("distance to $\\mathbf{w}^*$")
     algorithm = rows["algorithm"].iloc[0]
@@ -87,7 +91,7 @@ def rates(rows: pd.DataFrame) -> Figure:
     ]
     if rows["theorem2"].notna().any():
         handles.append(Line2D([], [], color=INK, linestyle="-.", label="Theorem 2's bound"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.legend(handles=handles, loc="outside upper center", ncols=2 if len(handles) == 4 else 3)
     return figure
 
 
@@ -119,7 +123,7 @@ def budget(rows: pd.DataFrame, goals: pd.DataFrame) -> Figure:
     Rows: T, n, algorithm, along, across; goals: algorithm, along, across.
     """
     plans = list(dict.fromkeys(zip(rows["T"], rows["n"], strict=True)))
-    figure, grid = subplots(1, len(plans), height=3.0, sharex=True, sharey=True)
+    figure, grid = subplots(len(plans), 1, height=4.6, sharex=True, sharey=True)
     for axes, (T, n) in zip(grid, plans, strict=True):
         for algorithm, part in rows[rows["T"] == T].groupby("algorithm", sort=False):
             axes.plot(
@@ -127,15 +131,14 @@ def budget(rows: pd.DataFrame, goals: pd.DataFrame) -> Figure:
                 part["across"],
                 MARKERS[algorithm],
                 color=COLOURS[algorithm],
-                markersize=3,
+                markersize=3.5,
                 alpha=0.35,
                 markeredgewidth=0,
             )
         axes.plot(goals["along"], goals["across"], "+", color=INK, markersize=10)
-        axes.set_title(f"{T} tasks, {n} samples each")
-        axes.set_aspect("equal")
-    figure.supxlabel(
-        r"easy tasks  $\longleftarrow$  mean coordinate  $\longrightarrow$  hard tasks", fontsize=10
+        axes.set_title(f"{T} tasks, {n:,} samples of each")
+    grid[-1].set_xlabel(
+        r"easy tasks  $\longleftarrow$  mean coordinate of the start  $\longrightarrow$  hard tasks"
     )
     handles = [
         Line2D([], [], linestyle="", color=COLOURS[name], marker=MARKERS[name], label=NAMES[name])

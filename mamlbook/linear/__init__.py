@@ -23,8 +23,8 @@ from mamlbook.linear.sgd import sampled_risk, sgd, sgd_mean
 from mamlbook.linear.trained import normal_equations, trained
 
 __all__ = [
-    "P",
     "Environment",
+    "P",
     "TrainingLaw",
     "draw_data",
     "draw_tasks",
