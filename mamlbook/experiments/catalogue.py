@@ -41,5 +41,6 @@ ITEMS = {
     for item in (
         Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
+        Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
     )
 }

@@ -8,15 +8,20 @@ from mamlbook.figures.hardness import (
     step_size_trap,
     task_weights,
 )
+from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.style import save, use_style
 
 __all__ = [
     "fig2",
     "fig7",
+    "fig8",
     "gain_map",
+    "landscapes",
+    "one_step",
     "risk_against_samples",
     "save",
     "step_size_trap",
+    "step_sizes",
     "task_weights",
     "use_style",
 ]
