@@ -33,8 +33,8 @@ def tasks(settings: Fig8, rho_hard: float) -> list[Task]:
 def reach(settings: Fig8) -> float:
     """Where to look for the minimisers t 1_d: |t| <= 1 + alpha sqrt(2 rho / (pi d)), largest rho.
 
-    |sigmoid - y| averages to at most 1 given x, so a mean step along the line is never longer than
-    alpha E |<x, 1_d>| / sqrt(d): from farther out every adapted point lies beyond both solutions.
+    |sigmoid - y| averages to at most 1 given x, so the mean step moves t by alpha E|<x, 1_d>| / d
+    at most: from farther out the mean adapted point lies beyond both solutions.
     """
     rho = max(settings.rho_easy, *settings.rho_hard)
     return 1 + settings.alpha * math.sqrt(2 * rho / (math.pi * settings.d))

@@ -18,11 +18,10 @@ def one_step(rows: pd.DataFrame) -> Figure:
     """Where one full-gradient step on the easy task leads. Columns: alpha, start, end."""
     figure, axes = subplots(height=3.0)
     axes.axhline(-1, color=COLOURS["easy"], linewidth=1, linestyle=":")
-    axes.annotate("easy task", (-1.38, -1.03), va="top", color=COLOURS["easy"])
-    shades = iter((0.4, 0.6, 1.0, 0.6, 0.4))
-    for number, (alpha, part) in enumerate(rows.groupby("alpha")):
-        dashes = ("-", "-", "-", "--", ":")[number]
-        axes.plot(part["start"], part["end"], dashes, color=COLOURS["maml"], alpha=next(shades))
+    axes.annotate("easy task", (-1.4, -0.97), va="bottom", color=COLOURS["easy"])
+    looks = (("-", 0.4), ("-", 0.6), ("-", 1.0), ("--", 0.6))
+    for (alpha, part), (dashes, shade) in zip(rows.groupby("alpha"), looks, strict=True):
+        axes.plot(part["start"], part["end"], dashes, color=COLOURS["maml"], alpha=shade)
         last = part.iloc[-1]
         axes.annotate(
             rf"$\alpha={alpha:.3g}$",
@@ -66,10 +65,17 @@ def landscapes(curves: pd.DataFrame, minima: pd.DataFrame, drawn: pd.DataFrame) 
         )
         for place, task in ((1, "hard"), (-1, "easy")):
             axes.axvline(place, color=COLOURS[task], linewidth=1, linestyle=":")
+            axes.annotate(
+                f" {task} ",
+                (place, 0.02),
+                xycoords=("data", "axes fraction"),
+                ha="left" if task == "easy" else "right",
+                color=COLOURS[task],
+            )
         axes.set_title(rf"$\alpha = {alpha:.3g}$")
         axes.set_xlabel("first coordinate $t$ of the start")
-        axes.set_ylim(0, 1.05 * part["excess_risk"].max())
-        axes.legend(fontsize=8)
+        axes.set_ylim(0, 2.2 * lowest["excess_risk"].max())  # the valleys, not the slopes
+        axes.legend(fontsize=8, loc="upper center")
     panels[0].set_ylabel("excess risk")
     return figure
 
