@@ -64,14 +64,16 @@ def reproduce(arguments: list[str]) -> int:
         from mamlbook import figures
 
         start = time.perf_counter()
-        rows = item.rows(settings)
+        made = item.make(settings)
+        rows, arrays = made if isinstance(made, tuple) else (made, {})
         told = records.provenance(
             settings,
             command=f"python -m mamlbook reproduce {' '.join(arguments)}",
             wall_seconds=time.perf_counter() - start,
         )
-        path = records.save(records.Record(item.name, rows, told), out)
-        figures.save(getattr(figures, item.name)(rows), out / f"{item.name}.svg")
+        path = records.save(records.Record(item.name, rows, told, arrays), out)
+        figure = getattr(figures, item.name)(*filter(len, (rows, arrays)))
+        figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
         return 0
 

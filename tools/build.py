@@ -9,13 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import HTML, ROOT
+from tools import HTML, ROOT, environment
 
 
 def build() -> int:
     """Build the book and return the exit status, 0 if there was not one warning."""
     book = Path(sys.executable).parent / "jupyter-book"
-    status = subprocess.run([book, "build", ".", "-W", "--keep-going", "-n"], cwd=ROOT).returncode
+    command = [book, "build", ".", "-W", "--keep-going", "-n"]
+    status = subprocess.run(command, cwd=ROOT, env=environment()).returncode
     if status:
         shutil.rmtree(HTML.parent, ignore_errors=True)
     else:

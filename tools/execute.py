@@ -4,7 +4,6 @@ A second run gives the same bytes. A chapter runs in its own folder, in this Pyt
 repository's package importable; it is written only when every cell has succeeded.
 """
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from mamlbook.records import replace
-from tools import ROOT
+from tools import environment
 from tools.notebooks import chapters, settled
 
 
@@ -41,19 +40,14 @@ def run(path: Path, timeout: int = 600) -> NotebookNode:
     client = NotebookClient(
         notebook,
         km=AsyncKernelManager(kernel_spec_manager=ThisPython()),
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         timeout=timeout,
         resources={"metadata": {"path": str(path.parent)}},
         coalesce_streams=True,
         record_timing=False,
         store_widget_state=True,
     )
-    return client.execute(env=kernel_environment())
-
-
-def kernel_environment() -> dict[str, str]:
-    """The environment of a chapter's kernel: this tree's package before any installed one."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+    return client.execute(env=environment())
 
 
 def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:

@@ -20,9 +20,10 @@ ASSETS = Path(__file__).parent / "assets"
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _use_own_copies)
     app.connect("config-inited", _silence_thebe)
-    app.connect("build-finished", _copy_anywidget)
+    app.connect("env-get-outdated", _never_idle)
+    app.connect("build-finished", _settle_scripts)
     app.add_css_file("book.css", priority=900)
-    app.add_js_file("offline.js")
+    app.add_js_file("book.js")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -32,7 +33,7 @@ def _use_own_copies(app: Sphinx, config: Config) -> None:
     config.nb_ipywidgets_js = {
         "requirejs/require.js": {},
         "widgets.js": {},
-        "@jupyter-widgets/html-manager/dist/embed-amd.js": {},
+        "@jupyter-widgets/embed-amd.js": {},
     }
 
 
@@ -44,7 +45,15 @@ def _silence_thebe(app: Sphinx, config: Config) -> None:
                 app.disconnect(listener.id)
 
 
-def _copy_anywidget(app: Sphinx, exception: Exception | None) -> None:
+def _never_idle(app: Sphinx, *_: object) -> list[str]:
+    """With no page to write Sphinx would leave changed scripts and styles uncopied."""
+    return [app.config.root_doc]
+
+
+def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
+        static = Path(app.outdir) / "_static"
         module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
-        shutil.copyfile(module, Path(app.outdir) / "_static" / "anywidget.js")
+        shutil.copyfile(module, static / "anywidget.js")
+        # 1.5 MB to draw the icons that the theme's style sheet draws from its font as well.
+        (static / "scripts" / "fontawesome.js").write_text("// see tools/offline.py\n")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -28,8 +29,8 @@ class Item:
         return getattr(self._module(), self.name.capitalize())
 
     @property
-    def rows(self) -> Callable[[Any], pd.DataFrame]:
-        """The function from settings to tidy rows."""
+    def make(self) -> Callable[[Any], pd.DataFrame | tuple[pd.DataFrame, dict[str, np.ndarray]]]:
+        """The function from settings to tidy rows, or to rows and arrays."""
         return getattr(self._module(), self.name)
 
     def _module(self):
@@ -39,9 +40,13 @@ class Item:
 ITEMS = {
     item.name: item
     for item in (
+        Item("fig1", "Figure 1, Section 3.2", "1 s", "geography"),
         Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
+        Item("fig3", "Figure 3, Section 3.2", "10 s", "geography"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
+        Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
         Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),
         Item("theorem3", "Theorem 3, ours for D.2", "5 s", "convergence"),
+        Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
     )
 }

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from tqdm import tqdm
 
+from mamlbook.experiments.intervals import mean_ci95
 from mamlbook.linear import (
     Environment,
     excess_risk,
@@ -81,8 +81,6 @@ def fig7(settings: Fig7) -> pd.DataFrame:
     `test_tasks` new tasks. Columns: m, rho_hard, algorithm, coordinate, coordinate_ci95,
     excess_risk, excess_risk_ci95, repeats; ci95 is the half-width of Student's interval.
     """
-    if settings.repeats < 2:
-        raise ValueError(f"An interval needs at least 2 repeats, got {settings.repeats}.")
     alpha = 1 / settings.rho_easy
     environments = [environment(settings, rho) for rho in settings.rho_hard]
     runs = [(m, algorithm) for m in settings.m for algorithm in ("nal", "maml")]
@@ -127,9 +125,3 @@ def gain(d: int, sizes: Sequence[float], ratios: Sequence[float]) -> pd.DataFram
             ratio = excess_risk(env, nal, 1.0, m) / excess_risk(env, maml, 1.0, m)
             rows.append((m, x, ratio))
     return pd.DataFrame(rows, columns=["m", "x", "gain"])
-
-
-def mean_ci95(values: np.ndarray) -> tuple[float, float]:
-    """The mean of independent values and the half-width of its 95% Student interval."""
-    half = stats.t.ppf(0.975, values.size - 1) * stats.sem(values)
-    return float(values.mean()), float(half)

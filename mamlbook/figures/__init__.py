@@ -1,6 +1,14 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
+from mamlbook.figures.geography import (
+    beyond,
+    fig1,
+    fig3,
+    gain_over_landscapes,
+    ratio_against_packing,
+    table3,
+)
 from mamlbook.figures.hardness import (
     fig2,
     fig7,
@@ -9,18 +17,29 @@ from mamlbook.figures.hardness import (
     step_size_trap,
     task_weights,
 )
+from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
     "NAMES",
+    "beyond",
     "budget",
+    "fig1",
     "fig2",
+    "fig3",
     "fig7",
+    "fig8",
     "gain_map",
+    "gain_over_landscapes",
+    "landscapes",
+    "one_step",
     "rates",
+    "ratio_against_packing",
     "risk_against_samples",
     "save",
     "step_size_trap",
+    "step_sizes",
+    "table3",
     "task_weights",
     "theorem2",
     "theorem3",

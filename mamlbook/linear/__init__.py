@@ -19,7 +19,7 @@ from mamlbook.linear.population import (
     noise_risk,
     q_matrix,
 )
-from mamlbook.linear.sgd import sampled_risk, sgd, sgd_mean
+from mamlbook.linear.sgd import expected_shares, sampled_risk, sgd, sgd_mean
 from mamlbook.linear.trained import normal_equations, trained
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "empirical_maml",
     "empirical_nal",
     "excess_risk",
+    "expected_shares",
     "hard_range",
     "maml_solution",
     "mean_product",

@@ -71,10 +71,11 @@ def sample_losses(
     m: int,
     draws: int,
     rng: np.random.Generator,
+    steps: int = 1,
 ) -> np.ndarray:
     """Draw the random variable whose mean is F_m(w) of (1): f_i(w - alpha grad f_hat_i(w)).
 
-    Each draw takes a new task and m labelled points, makes the one gradient step on
+    Each draw takes a new task, makes its gradient steps, each on m new labelled points and
     f_hat = 1/(2m) ||X w - y||^2, and evaluates the task's population loss
     f_i(v) = 1/2 (v - w*)' Sigma (v - w*) + nu^2/2. Shape (draws,).
     """
@@ -83,9 +84,11 @@ def sample_losses(
     at_once = max(1, CHUNK // (m * env.dimension))
     for start in range(0, draws, at_once):
         families, w_star = draw_tasks(env, min(at_once, draws - start), rng)
-        x, y = draw_data(env, families, w_star, (m,), rng)
-        gradient = apply(x.swapaxes(1, 2), x @ w - y) / m
-        away = w - alpha * gradient - w_star
+        v = np.broadcast_to(w, w_star.shape)
+        for _ in range(steps):
+            x, y = draw_data(env, families, w_star, (m,), rng)
+            v = v - alpha * apply(x.swapaxes(1, 2), apply(x, v) - y) / m
+        away = v - w_star
         quadratic = np.einsum("ti,tij,tj->t", away, env.covariances[families], away)
         losses.append(0.5 * quadratic + 0.5 * env.noise)
     return np.concatenate(losses)
@@ -98,12 +101,13 @@ def monte_carlo_risk(
     m: int,
     draws: int,
     rng: np.random.Generator,
+    steps: int = 1,
 ) -> tuple[float, float]:
     """Excess risk by definition (2), F_m(w) - E[inf f_i], and its standard error.
 
     inf f_i = nu^2/2, at w = w*_i.
     """
-    losses = sample_losses(env, w, alpha, m, draws, rng) - 0.5 * env.noise
+    losses = sample_losses(env, w, alpha, m, draws, rng, steps) - 0.5 * env.noise
     return float(losses.mean()), float(losses.std(ddof=1) / math.sqrt(draws))
 
 

@@ -7,23 +7,23 @@ import numpy as np
 from mamlbook.linear.environment import Environment
 
 
-def q_matrix(covariance: np.ndarray, alpha: float, samples: float) -> np.ndarray:
-    """The curvature of a task after one inner step on s samples.
+def q_matrix(covariance: np.ndarray, alpha: float, samples: float, steps: int = 1) -> np.ndarray:
+    """The curvature of a task after inner steps on s samples each.
 
-    Q^(s) = (I - alpha Sigma) Sigma (I - alpha Sigma) + alpha^2/s (tr(Sigma^2) Sigma + Sigma^3)
+    One step turns a curvature M into E[P M P], P = I - (alpha/s) X'X with s rows N(0, Sigma):
 
-    equals E[P Sigma P] with P = I - (alpha/s) X'X, for X of s rows N(0, Sigma).
+        T(M) = (I - alpha Sigma) M (I - alpha Sigma)
+               + alpha^2/s (tr(M Sigma) Sigma + Sigma M Sigma),
+
+    and Q = T(T(... Sigma)), once for every step, each with samples of its own. For one step this
+    is the paper's Q^(s) = (I - alpha Sigma) Sigma (I - alpha Sigma)
+    + alpha^2/s (tr(Sigma^2) Sigma + Sigma^3).
 
     Shapes: `covariance` Sigma (..., d, d) -> (..., d, d). `samples` = inf is a full-gradient step.
-    Raises ValueError if alpha <= 0 or samples is not a whole number of at least 1 (or inf).
+    Raises ValueError if alpha <= 0, or samples or steps is not a whole number of at least 1
+    (samples may be inf).
     """
-    check_step(alpha, samples)
-    step = np.eye(covariance.shape[-1]) - alpha * covariance
-    square = covariance @ covariance
-    trace = np.trace(square, axis1=-2, axis2=-1)[..., None, None]
-    return step @ covariance @ step + alpha**2 / samples * (
-        trace * covariance + square @ covariance
-    )
+    return _curvatures(covariance, alpha, samples, steps)[-1]
 
 
 def nal_solution(env: Environment) -> np.ndarray:
@@ -31,16 +31,16 @@ def nal_solution(env: Environment) -> np.ndarray:
     return _weighted_centre(env, env.covariances)
 
 
-def maml_solution(env: Environment, alpha: float, n2: float) -> np.ndarray:
+def maml_solution(env: Environment, alpha: float, n2: float, steps: int = 1) -> np.ndarray:
     """w*_MAML = E[Q^(n2)]^-1 E[Q^(n2) w*], equation (5), shape (d,).
 
     `n2` is the number of inner samples in training; it need not be the m of the test.
     """
-    return _weighted_centre(env, q_matrix(env.covariances, alpha, n2))
+    return _weighted_centre(env, q_matrix(env.covariances, alpha, n2, steps))
 
 
-def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float) -> float:
-    """Excess risk of the initialisation w after one step on m samples, by Proposition 1.
+def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float, steps: int = 1) -> float:
+    """Excess risk of the initialisation w after inner steps on m samples, by Proposition 1.
 
     E_m(w) = 1/2 sum_k p_k [ (w - mu_k)' Q_k^(m) (w - mu_k) + tr(Q_k^(m) C_k) ]
 
@@ -50,21 +50,22 @@ def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float) -> floa
     w = np.asarray(w, float)
     if w.shape != (env.dimension,):
         raise ValueError(f"w must have shape ({env.dimension},), got {w.shape}.")
-    q = q_matrix(env.covariances, alpha, m)
+    q = q_matrix(env.covariances, alpha, m, steps)
     away = w - env.centres
     bias = np.einsum("ki,kij,kj->k", away, q, away)
     spread = np.einsum("kij,kji->k", q, env.spreads)
     return float(0.5 * env.weights @ (bias + spread))
 
 
-def noise_risk(env: Environment, alpha: float, m: float) -> float:
+def noise_risk(env: Environment, alpha: float, m: float, steps: int = 1) -> float:
     """What label noise adds to the excess risk of every w: alpha^2 nu^2 / (2m) E[tr(Sigma^2)].
 
     The infimum of f_i is nu^2/2 alone, so this term belongs to definition (2), although
-    equations (6) and (7) leave it out.
+    equations (6) and (7) leave it out. With more steps the noise of each is carried through the
+    later ones: tr(Sigma (Sigma + T(Sigma) + ...)), one term a step.
     """
-    check_step(alpha, m)
-    traces = np.einsum("kij,kji->k", env.covariances, env.covariances)
+    carried = sum(_curvatures(env.covariances, alpha, m, steps)[:-1])
+    traces = np.einsum("kij,kji->k", env.covariances, carried)
     return float(alpha**2 * env.noise / (2 * m) * env.weights @ traces)
 
 
@@ -93,6 +94,23 @@ def check_step(alpha: float, samples: float) -> None:
             "The number of samples must be a whole number, at least 1 "
             f"(or infinity, for a full-gradient step), got {samples:g}."
         )
+
+
+def _curvatures(
+    covariance: np.ndarray, alpha: float, samples: float, steps: int
+) -> list[np.ndarray]:
+    """Sigma, T(Sigma), T(T(Sigma)), ...: the curvature before and after every step."""
+    check_step(alpha, samples)
+    if steps != int(steps) or steps < 1:
+        raise ValueError(f"The number of steps must be a whole number, at least 1, got {steps}.")
+    step = np.eye(covariance.shape[-1]) - alpha * covariance
+    curvatures = [covariance]
+    for _ in range(steps):
+        last = curvatures[-1]
+        trace = np.einsum("...ij,...ji->...", last, covariance)[..., None, None]
+        drawn = trace * covariance + covariance @ last @ covariance
+        curvatures.append(step @ last @ step + alpha**2 / samples * drawn)
+    return curvatures
 
 
 def _weighted_centre(env: Environment, matrices: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
-"""The experiment of Appendix C.1: SGD on the NAL and MAML objectives, then the risk it reached."""
+"""The experiment of Appendix C.1: SGD on the NAL and MAML objectives, and the risk it reaches."""
 
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,40 +23,58 @@ def sgd(
     iterations: int,
     repeats: int,
     rng: np.random.Generator,
+    batch: int = 1,
+    emphasis: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Final iterates of SGD from w = 0, shape (environments, repeats, d).
 
-    Every iteration draws one task, with n2 inner and n1 outer samples, and moves along the exact
-    stochastic gradient of the MAML objective (4),
+    Every iteration draws `batch` tasks, each with n2 inner and n1 outer samples, and moves along
+    the mean of the exact stochastic gradients of the MAML objective (4),
         (I - alpha H_in) grad f_out(w - alpha grad f_in(w)),  H_in = X_in' X_in / n2;
-    alpha = None is NAL: no inner step, and all n1 + n2 samples in its gradient. All environments
-    (of one dimension) and repeats run side by side. `rate` is the outer learning rate.
+    alpha = None is NAL: no inner step, and all n1 + n2 samples in its gradient. `emphasis` (k,)
+    weighs the families in that mean, the weights of a batch normalised to sum to 1 (C.1's
+    up-weighting has (zeta, 1)). All environments (of one dimension) and repeats run side by side.
+    `rate` is the outer learning rate.
     Raises ValueError for a step size, rate or count that is not positive.
     """
     if alpha is not None:
         check_step(alpha, n2)
-    for name, value in {
-        "n1": n1,
-        "rate": rate,
-        "iterations": iterations,
-        "repeats": repeats,
-    }.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}.")
+    _check_positive(n1=n1, rate=rate, iterations=iterations, repeats=repeats, batch=batch)
     draw = TaskStream(environments, rng)
     w = np.zeros((len(environments), repeats, environments[0].dimension))
+    weighs = np.ones(environments[0].weights.size) if emphasis is None else np.array(emphasis)
     for start in range(0, iterations, BLOCK):
-        tasks = draw.tasks((min(BLOCK, iterations - start), len(environments), repeats))
+        tasks = draw.tasks((min(BLOCK, iterations - start), len(environments), repeats * batch))
         outer = draw.data(tasks, n1 + n2 if alpha is None else n1)
         inner = None if alpha is None else draw.data(tasks, n2)
-        for t in range(tasks.w_star.shape[0]):
-            away = w - tasks.w_star[t]
+        shares = weighs[tasks.family].reshape(-1, *w.shape[:2], batch)
+        shares /= shares.sum(axis=-1, keepdims=True)
+        for t in range(len(shares)):
+            away = np.repeat(w, batch, axis=1) - tasks.w_star[t]
             if inner is None:
-                w = w - rate * outer.gradient(away, t)
-                continue
-            slope = outer.gradient(away - alpha * inner.gradient(away, t), t)
-            w = w - rate * (slope - alpha * inner.curve(slope, t))
+                slope = outer.gradient(away, t)
+            else:
+                slope = outer.gradient(away - alpha * inner.gradient(away, t), t)
+                slope = slope - alpha * inner.curve(slope, t)
+            slope = slope.reshape(*w.shape[:2], batch, -1)
+            w = w - rate * (shares[t][..., None, :] @ slope)[..., 0, :]
     return w
+
+
+def expected_shares(env: Environment, emphasis: Sequence[float], batch: int) -> np.ndarray:
+    """What families weigh, on average, in a batch whose weights are normalised to sum to 1: (k,).
+
+    E[ c_k e_k / sum_j c_j e_j ] over the multinomial counts c of the batch. Up-weighted SGD has
+    the mean, hence the limit, of an environment with these weights.
+    """
+    emphasis = np.asarray(emphasis, float)
+    shares = np.zeros(env.weights.size)
+    for counts in itertools.product(range(batch + 1), repeat=env.weights.size):
+        if sum(counts) == batch:
+            ways = math.factorial(batch) / math.prod(map(math.factorial, counts))
+            weight = counts * emphasis
+            shares += ways * np.prod(env.weights**counts) * weight / weight.sum()
+    return shares
 
 
 def sampled_risk(
@@ -98,3 +118,9 @@ def sgd_mean(
         goal, matrices = maml_solution(env, alpha, n2), q_matrix(env.covariances, alpha, n2)
     contraction = np.eye(env.dimension) - rate * np.tensordot(env.weights, matrices, 1)
     return goal - np.linalg.matrix_power(contraction, iterations) @ goal
+
+
+def _check_positive(**counts: float) -> None:
+    for name, value in counts.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}.")

@@ -17,8 +17,9 @@ from mamlbook.linear.environment import Environment
 
 @dataclass(frozen=True)
 class Tasks:
-    """Tasks on leading axes (...): solutions w* (..., d) and F (..., d, d) with F F' = Sigma."""
+    """Tasks on leading axes (...): families, solutions w* (..., d), F (..., d, d), F F' = Sigma."""
 
+    family: np.ndarray
     w_star: np.ndarray
     root: np.ndarray
     noise: np.ndarray
@@ -63,7 +64,7 @@ class TaskStream:
         which = (np.arange(size[1])[:, None], family)
         steps = self.rng.standard_normal((*size, self.centres.shape[-1]))
         w_star = self.centres[which] + apply(self.spread_roots[which], steps)
-        return Tasks(w_star, self.data_roots[which], self.noise)
+        return Tasks(family, w_star, self.data_roots[which], self.noise)
 
     def data(self, tasks: Tasks, n: int) -> Data:
         """n new samples of each task."""

@@ -11,9 +11,12 @@ import traitlets
 HERE = Path(__file__).parent
 
 
-def _script(name: str) -> str:
-    """The shared kit and the widget's own script, as one module."""
-    return (HERE / "kit.js").read_text() + (HERE / f"{name}.js").read_text()
+def _script(*names: str) -> str:
+    """The shared kit and the widget's own scripts, as one module."""
+    return "\n".join((HERE / f"{name}.js").read_text() for name in ("kit", *names))
+
+
+STYLE = (HERE / "widget.css").read_text()
 
 
 class Hardness(anywidget.AnyWidget):
@@ -23,10 +26,41 @@ class Hardness(anywidget.AnyWidget):
     ||w1* - w2*||. The first values are those of Figure 2.
     """
 
-    _esm = _script("hardness")
-    _css = (HERE / "widget.css").read_text()
+    _esm = _script("linear", "hardness")
+    _css = STYLE
     rho_hard = traitlets.Float(0.25).tag(sync=True)
     m = traitlets.Int(2000).tag(sync=True)
     d = traitlets.Int(10).tag(sync=True)
     alpha = traitlets.Float(1.0).tag(sync=True)
     distance = traitlets.Float(6.3).tag(sync=True)
+
+
+class Geography(anywidget.AnyWidget):
+    """Section 3.2's mixture in 10 dimensions, alpha = 1/rho_easy: clouds, starts and risks.
+
+    Traits: the centres' distance `R`, the spreads `r_hard` and `r_easy`, the hardnesses `rho_hard`
+    and `rho_easy`, and the samples `m`. The first values are those of our Figure 1 (d).
+    """
+
+    _esm = _script("linear", "geography")
+    _css = STYLE
+    R = traitlets.Float(2.0).tag(sync=True)
+    r_hard = traitlets.Float(0.3).tag(sync=True)
+    r_easy = traitlets.Float(0.3).tag(sync=True)
+    rho_hard = traitlets.Float(0.1).tag(sync=True)
+    rho_easy = traitlets.Float(0.9).tag(sync=True)
+    m = traitlets.Int(500).tag(sync=True)
+
+
+class GainMap(anywidget.AnyWidget):
+    """The gain of MAML over hardness ratio and packing in 10 dimensions, and its cost.
+
+    Traits: `x` = rho_hard/rho_easy, `packing` = R^2/r_hard, samples `m`, `spread` = r_easy/R^2.
+    """
+
+    _esm = _script("linear", "gain")
+    _css = STYLE
+    x = traitlets.Float(0.1).tag(sync=True)
+    packing = traitlets.Float(10.0).tag(sync=True)
+    m = traitlets.Int(500).tag(sync=True)
+    spread = traitlets.Float(0.1).tag(sync=True)

@@ -2,11 +2,6 @@
 
 const RHO_EASY = 1;
 
-/** The curvature that one inner step on m samples leaves a task: the diagonal of Q^(m). */
-function curvature(rho, alpha, d, m) {
-  return rho * (1 - alpha * rho) ** 2 + (((d + 1) / m) * alpha ** 2) * rho ** 3;
-}
-
 /** Everything shown. Positions are signed distances along the line, hard at +distance/2. */
 function solve({ rho_hard, m, d, alpha, distance }) {
   const a = { hard: curvature(rho_hard, alpha, d, m), easy: curvature(RHO_EASY, alpha, d, m) };

@@ -43,7 +43,8 @@ function slider(model, { name, label, min, max, step, log = false, whole = false
     step: log ? 0.01 : step,
     "data-name": name,
   });
-  const output = element("output", { class: "mb-value" });
+  // Not an <output>: a label names its first labelable element, which must be the input.
+  const output = element("span", { class: "mb-value" });
   const read = () => {
     const value = log ? 10 ** Number(input.value) : Number(input.value);
     return whole ? Math.round(value) : Number(value.toPrecision(6));
@@ -92,20 +93,25 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   const px = scale(x, left, width - right);
   const py = scale(y, height - bottom, top);
   const node = element("g");
-  for (const t of yticks ?? ticks(...y, 4)) {
+  const named = (t) => (Array.isArray(t) ? t : [t, plain(t)]);
+  for (const [t, text] of (yticks ?? ticks(...y, 4)).map(named)) {
     node.append(
       element("line", { class: "mb-grid", x1: left, x2: width - right, y1: py(t), y2: py(t) }),
-      element("text", { class: "mb-tick", x: left - 5, y: py(t) + 4, "text-anchor": "end" }, plain(t)),
+      element("text", { class: "mb-tick", x: left - 5, y: py(t) + 4, "text-anchor": "end" }, text),
     );
   }
-  for (const t of xticks ?? ticks(...x, 5))
+  for (const [t, text] of (xticks ?? ticks(...x, 5)).map(named))
     node.append(
-      element("text", { class: "mb-tick", x: px(t), y: height - bottom + 14, "text-anchor": "middle" }, plain(t)),
+      element("text", { class: "mb-tick", x: px(t), y: height - bottom + 14, "text-anchor": "middle" }, text),
     );
   node.append(
     element("line", { class: "mb-axis", x1: left, x2: width - right, y1: py(y[0]), y2: py(y[0]) }),
     lettering({ class: "mb-title", x: 4, y: 13 }, title),
   );
+  if (ylabel)
+    node.append(
+      lettering({ class: "mb-tick", transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, ylabel),
+    );
   if (xlabel)
     node.append(
       lettering({ class: "mb-tick", x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, xlabel),
@@ -122,16 +128,20 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   const dot = (v, h, kind) => {
     const at = { class: `mb-dot ${kind}` };
     node.append(
-      kind === "nal"
+      kind === "easy" || kind === "hard"
+        ? element("circle", { class: `mb-task ${kind}`, cx: px(v), cy: py(h), r: 2.2 })
+        : kind === "nal"
         ? element("rect", { ...at, x: px(v) - 5, y: py(h) - 5, width: 10, height: 10 })
         : element("circle", { ...at, cx: px(v), cy: py(h), r: 5.5 }),
     );
   };
   const rule = (v, kind) =>
     node.append(element("line", { class: `mb-rule ${kind}`, x1: px(v), x2: px(v), y1: top, y2: height - bottom }));
+  const box = (x0, x1, y0, y1, attributes) =>
+    node.append(element("rect", { x: px(x0), y: py(y1), width: px(x1) - px(x0), height: py(y0) - py(y1), ...attributes }));
   const below = (v, text, kind) =>
     node.append(lettering({ class: `mb-word ${kind}`, x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, text));
-  return { node, curve, dot, rule, below };
+  return { node, px, py, box, curve, dot, rule, below };
 }
 
 /**

@@ -68,6 +68,7 @@ def test_a_good_mixture_is_kept_as_given_and_cannot_be_changed():
         (lambda: q_matrix(np.eye(2), np.nan, 10), "alpha must be positive, got nan"),
         (lambda: q_matrix(np.eye(2), 1, 0), "at least 1 .*got 0"),
         (lambda: q_matrix(np.eye(2), 1, 2.5), "whole number.*got 2.5"),
+        (lambda: q_matrix(np.eye(2), 1, 2, steps=0), "number of steps .* got 0"),
         (lambda: maml_solution(Environment(**GOOD), -1, 10), "alpha must be positive, got -1"),
         (lambda: excess_risk(Environment(**GOOD), [0, 0, 0], 1, 1), r"shape \(2,\), got \(3,\)"),
     ],

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
@@ -32,6 +32,29 @@ def test_excess_risk_is_definition_2(env, alpha, m, seed):
     exact = excess_risk(env, w, alpha, m) + noise_risk(env, alpha, m)
     drawn, error = monte_carlo_risk(env, w, alpha, m, 40_000, rng)
     assert abs(exact - drawn) <= 4 * error
+
+
+@given(environments, st.floats(0.05, 0.8), st.integers(2, 20), st.integers(2, 4), seeds)
+@settings(max_examples=15)
+def test_more_steps_are_definition_2_with_more_steps(env, alpha, m, steps, seed):
+    """T applied K times, and the noise carried through, against K literal gradient steps."""
+    rng = np.random.default_rng(seed)
+    w = rng.normal(0, 2, env.dimension)
+    exact = excess_risk(env, w, alpha, m, steps) + noise_risk(env, alpha, m, steps)
+    drawn, error = monte_carlo_risk(env, w, alpha, m, 40_000, rng, steps)
+    assert abs(exact - drawn) <= 4 * error
+
+
+@given(environments, alphas, st.integers(1, 6))
+def test_full_gradient_steps_multiply(env, alpha, steps):
+    step = np.eye(env.dimension) - alpha * env.covariances
+    power = np.linalg.matrix_power(step, steps)
+    np.testing.assert_allclose(
+        q_matrix(env.covariances, alpha, math.inf, steps),
+        power @ env.covariances @ power,
+        rtol=1e-9,
+        atol=1e-9,
+    )
 
 
 @given(environments, alphas, samples, seeds)

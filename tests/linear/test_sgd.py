@@ -1,5 +1,7 @@
 """SGD and its fast data: the same distribution as steps on rows, and the mean it must have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,13 +10,17 @@ from hypothesis import strategies as st
 from mamlbook.linear import (
     draw_data,
     draw_tasks,
+    empirical_maml,
+    empirical_nal,
     excess_risk,
+    expected_shares,
     maml_solution,
     nal_solution,
     noise_risk,
     sampled_risk,
     sgd,
     sgd_mean,
+    trained,
 )
 from mamlbook.linear.stream import wishart_root
 from tests.linear.environments import random_environment, seeds
@@ -86,11 +92,69 @@ def test_mean_of_sgd(seed, alpha, n2, iterations):
     assert np.all(np.abs(runs.mean(axis=0) - exact) <= 5 * error)
 
 
+def test_emphasis_moves_the_mean_as_expected_shares_say():
+    """5,000 runs on batches of 4 against the closed form, within 5 standard errors."""
+    env = random_environment(8, d=2, families=2, noise=0.1)
+    emphasis, batch = (5.0, 1.0), 4
+    run = {"alpha": None, "n1": 3, "n2": 3, "rate": 0.2, "iterations": 40, "repeats": 5_000}
+    w = sgd([env], **run, batch=batch, emphasis=emphasis, rng=np.random.default_rng(0))[0]
+    leaned = replace(env, weights=expected_shares(env, emphasis, batch))
+    exact = sgd_mean(leaned, alpha=None, n2=3, rate=0.2, iterations=40)
+    error = w.std(axis=0) / np.sqrt(len(w))
+    assert np.all(np.abs(w.mean(axis=0) - exact) <= 5 * error)
+    even = sgd_mean(env, alpha=None, n2=3, rate=0.2, iterations=40)
+    assert np.all(np.abs(exact - even) > 20 * error)  # the test can tell
+
+
+@given(seeds, st.floats(0.1, 20), st.integers(1, 6))
+def test_expected_shares(seed, zeta, batch):
+    """Against drawn batches; even emphasis gives the weights back."""
+    env = random_environment(seed, d=1, families=3, noise=0)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(batch, env.weights, size=20_000)
+    emphasis = np.array([zeta, 1.0, 2.0])
+    drawn = counts * emphasis / (counts @ emphasis)[:, None]
+    error = drawn.std(axis=0) / np.sqrt(len(drawn))
+    exact = expected_shares(env, emphasis, batch)
+    assert np.all(np.abs(drawn.mean(axis=0) - exact) <= 5 * error)
+    np.testing.assert_allclose(expected_shares(env, [3, 3, 3], batch), env.weights)
+
+
 def test_sgd_goes_to_the_population_solutions():
     env = random_environment(2, d=3, families=2, noise=0.01)
     for alpha, goal in ((None, nal_solution(env)), (0.7, maml_solution(env, 0.7, 9))):
         long = sgd_mean(env, alpha=alpha, n2=9, rate=0.2, iterations=100_000)
         np.testing.assert_allclose(long, goal, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.8])
+def test_trained_is_distributed_as_the_minimisers_on_rows(alpha):
+    """Means and covariances of (41) and (43), fast against literal data, within 5 errors."""
+    env = random_environment(11, d=3, families=2, noise=0.3)
+    n1, n2, tasks = 6, 5, 40
+    fast = trained(
+        env,
+        alpha=alpha,
+        n1=n1 + n2 if alpha is None else n1,
+        n2=n2,
+        tasks=tasks,
+        repeats=8_000,
+        rng=np.random.default_rng(0),
+    )
+    rng = np.random.default_rng(1)
+    slow = np.empty((1_500, 3))
+    for i in range(len(slow)):
+        families, w_star = draw_tasks(env, tasks, rng)
+        if alpha is None:
+            slow[i] = empirical_nal(*draw_data(env, families, w_star, (n1 + n2,), rng))
+            continue
+        inner = draw_data(env, families, w_star, (1, n2), rng)
+        outer = draw_data(env, families, w_star, (1, n1), rng)
+        slow[i] = empirical_maml(*inner, *outer, alpha)
+    for power in (lambda w: w, lambda w: w[:, :, None] * w[:, None, :]):
+        a, b = power(fast), power(slow)
+        error = np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b))
+        assert np.all(np.abs(a.mean(axis=0) - b.mean(axis=0)) <= 5 * error)
 
 
 def test_sampled_risk_is_the_closed_form():

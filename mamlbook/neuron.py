@@ -1,0 +1,278 @@
+"""One neuron in the plane (Section 4, M = 1, d = 2): losses, one-step adaptation, minimisers.
+
+Task i has inputs x ~ N(0, s_i I) and labels y = sigma(<w_i*, x>). Everything here is made of
+losses: objects with `loss`, `gradient` and `hessian`, each taking points w of shape (..., 2). A
+population loss, the loss of a sample, a loss after adaptation and a mean of losses are all
+losses, so that with f_i the task losses
+
+    NAL  = Mean(f_i),        MAML = Mean(Adapted(inner_i, outer_i, alpha)),
+
+where (inner, outer) is (f_i, f_i) for a full inner step, (f_i of m samples, f_i) for a stochastic
+one, and two samples for the empirical objective (4).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+
+from mamlbook.landscape import Loss, SmoothLoss
+
+ORDER = 40  # nodes per axis: see `population` for the accuracy
+NEGLIGIBLE = 1e-16  # quadrature nodes of less weight are dropped
+BLOCK = 2**14  # floats in one block of activations: larger ones leave the cache, six times slower
+
+
+def _softplus(z: np.ndarray) -> np.ndarray:
+    # log(1 + e^z) with no overflow, in place: a landscape is 10^8 of these
+    out = np.abs(z)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    out += 1.0
+    np.log(out, out=out)
+    out += np.maximum(z, 0.0)
+    return out
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    # by tanh, which does not overflow and is several times faster than scipy's expit
+    out = np.tanh(0.5 * z)
+    out *= 0.5
+    out += 0.5
+    return out
+
+
+def _sigmoid_slope(z: np.ndarray) -> np.ndarray:
+    out = np.tanh(0.5 * z)
+    out *= out
+    np.subtract(1.0, out, out=out)
+    out *= 0.25
+    return out
+
+
+def _sigmoid_curve(z: np.ndarray) -> np.ndarray:
+    t = np.tanh(0.5 * z)
+    return -0.25 * t * (1.0 - t * t)
+
+
+def _tanh_slope(z: np.ndarray) -> np.ndarray:
+    out = np.tanh(z)
+    out *= out
+    return np.subtract(1.0, out, out=out)
+
+
+def _tanh_curve(z: np.ndarray) -> np.ndarray:
+    t = np.tanh(z)
+    return -2.0 * t * (1.0 - t * t)
+
+
+# Each activation with its first and second derivative. The second derivative of ReLU is zero
+# almost everywhere, which is right for samples only: its population loss is `ArcCosine`.
+ACTIVATIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], ...]] = {
+    "softplus": (_softplus, _sigmoid, _sigmoid_slope),
+    "sigmoid": (_sigmoid, _sigmoid_slope, _sigmoid_curve),
+    "tanh": (np.tanh, _tanh_slope, _tanh_curve),
+    "relu": (lambda z: np.maximum(z, 0.0), lambda z: (z > 0.0).astype(float), np.zeros_like),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A ground-truth neuron and the variance of its inputs (smaller variance, harder task)."""
+
+    optimum: tuple[float, float]
+    variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.optimum) != 2 or not np.all(np.isfinite(self.optimum)):
+            raise ValueError(f"optimum must be two finite numbers, not {self.optimum}.")
+        if not 0.0 < self.variance < np.inf:
+            raise ValueError(f"variance must be positive and finite, not {self.variance}.")
+
+
+@dataclass(frozen=True)
+class Points:
+    """f(w) = 1/2 sum_j p_j (sigma(<w, x_j>) - y_j)^2: a sample (p_j = 1/m) or a quadrature.
+
+    `x` is (q, 2), `y` and `p` are (q,); `activation` names an entry of ACTIVATIONS.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+    activation: str
+
+    def loss(self, w: np.ndarray) -> np.ndarray:
+        """f at w."""
+        value, _, _ = ACTIVATIONS[self.activation]
+
+        def block(w: np.ndarray) -> np.ndarray:
+            residual = value(w @ self.x.T)
+            residual -= self.y
+            residual *= residual
+            return residual @ (0.5 * self.p)
+
+        return self._in_blocks(block, w)
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """sum_j p_j (sigma - y_j) sigma' x_j at w."""
+        value, slope, _ = ACTIVATIONS[self.activation]
+        weighted = self.p[:, None] * self.x
+
+        def block(w: np.ndarray) -> np.ndarray:
+            z = w @ self.x.T
+            residual = value(z)
+            residual -= self.y
+            residual *= slope(z)
+            return residual @ weighted
+
+        return self._in_blocks(block, w)
+
+    def hessian(self, w: np.ndarray) -> np.ndarray:
+        """sum_j p_j (sigma'^2 + (sigma - y_j) sigma'') x_j x_j' at w."""
+        value, slope, curve = ACTIVATIONS[self.activation]
+        weighted = (self.p[:, None, None] * self.x[:, :, None] * self.x[:, None, :]).reshape(-1, 4)
+
+        def block(w: np.ndarray) -> np.ndarray:
+            z = w @ self.x.T
+            return (slope(z) ** 2 + (value(z) - self.y) * curve(z)) @ weighted
+
+        return self._in_blocks(block, w).reshape(*np.shape(w), 2)
+
+    def _in_blocks(self, block: Callable[[np.ndarray], np.ndarray], w: np.ndarray) -> np.ndarray:
+        flat = np.asarray(w, float).reshape(-1, 2)
+        rows = max(1, BLOCK // len(self.x))
+        parts = [block(flat[start : start + rows]) for start in range(0, len(flat), rows)]
+        done = np.concatenate(parts)
+        return done.reshape(np.shape(w)[:-1] + done.shape[1:])
+
+
+@dataclass(frozen=True)
+class ArcCosine:
+    """The population loss of a ReLU neuron in closed form (the arc-cosine kernel of degree 1).
+
+    With v the optimum, s the variance and theta the angle between w and v,
+        f(w) = s/4 (|w|^2 + |v|^2) - K(w, v),
+        K(w, v) = s/(2 pi) (|w| |v| sin theta + (pi - theta) <w, v>).
+    At w = 0 the loss has a kink; its gradient and Hessian there are those of ReLU'(0) = 0.
+    """
+
+    task: Task
+
+    def loss(self, w: np.ndarray) -> np.ndarray:
+        """f at w."""
+        v, s = np.array(self.task.optimum), self.task.variance
+        across, angle = self._angle(w)
+        kernel = (across + (np.pi - angle) * (w @ v)) / (2 * np.pi)
+        return s * (0.25 * ((w**2).sum(-1) + v @ v) - kernel)
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """s w/2 - s/(2 pi) (|v| sin theta w/|w| + (pi - theta) v) at w."""
+        v, s = np.array(self.task.optimum), self.task.variance
+        across, angle = self._angle(w)
+        radial = (across / self._square(w))[..., None] * w
+        kernel = (radial + (np.pi - angle)[..., None] * v) / (2 * np.pi)
+        return s * np.where(w.any(-1, keepdims=True), 0.5 * w - kernel, 0.0)
+
+    def hessian(self, w: np.ndarray) -> np.ndarray:
+        """s/2 I - s |v| sin theta/(pi |w|) (I - w w'/|w|^2) at w."""
+        s = self.task.variance
+        across, _ = self._angle(w)
+        square = self._square(w)[..., None, None]
+        tangent = np.eye(2) - w[..., :, None] * w[..., None, :] / square
+        curved = 0.5 * np.eye(2) - across[..., None, None] / (np.pi * square) * tangent
+        return s * np.where(w.any(-1)[..., None, None], curved, 0.0)
+
+    def _angle(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """|w| |v| sin theta and theta, the latter exact near 0 and pi too."""
+        v = self.task.optimum
+        across = np.abs(w[..., 0] * v[1] - w[..., 1] * v[0])
+        return across, np.arctan2(across, w @ np.array(v))
+
+    @staticmethod
+    def _square(w: np.ndarray) -> np.ndarray:
+        square = (w**2).sum(-1)
+        return np.where(square > 0.0, square, 1.0)
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The loss after one inner step: outer(w - alpha grad inner(w)), the summand of (1) and (4)."""
+
+    inner: SmoothLoss
+    outer: Loss
+    alpha: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.alpha < np.inf:
+            raise ValueError(f"alpha must be finite and not negative, it is {self.alpha}.")
+
+    def step(self, w: np.ndarray) -> np.ndarray:
+        """w - alpha grad inner(w), of the shape of w."""
+        return w - self.alpha * self.inner.gradient(w)
+
+    def loss(self, w: np.ndarray) -> np.ndarray:
+        """The outer loss after the step."""
+        return self.outer.loss(self.step(w))
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """(I - alpha hess inner(w)) grad outer(w - alpha grad inner(w))."""
+        after = self.outer.gradient(self.step(w))
+        return after - self.alpha * np.einsum("...ij,...j->...i", self.inner.hessian(w), after)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of losses: the NAL objective of task losses, the MAML objective of adapted ones."""
+
+    losses: Sequence[Loss]
+
+    def loss(self, w: np.ndarray) -> np.ndarray:
+        """The mean loss at w."""
+        return sum(each.loss(w) for each in self.losses) / len(self.losses)
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """The mean gradient at w."""
+        return sum(each.gradient(w) for each in self.losses) / len(self.losses)
+
+
+def gauss_hermite(order: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (q, d) and weights (q,), summing to 1, of a product rule for N(0, I_d)."""
+    node, weight = hermegauss(order)
+    x = np.stack(np.meshgrid(*[node] * d, indexing="ij"), -1).reshape(-1, d)
+    p = np.stack(np.meshgrid(*[weight] * d, indexing="ij"), -1).reshape(-1, d).prod(1)
+    p /= p.sum()
+    kept = p > NEGLIGIBLE
+    return x[kept], p[kept] / p[kept].sum()
+
+
+def population(task: Task, activation: str, order: int = ORDER) -> SmoothLoss:
+    """The population loss f_i of a task, with its gradient and Hessian.
+
+    ReLU has its closed form; the others take Gauss-Hermite quadrature of `order` nodes an axis.
+    Its error grows with r = sqrt(variance) max(|w|, |optimum|), as the activation bends within
+    1/r of the origin: with 40 nodes it is below 1e-13, 1e-7, 2e-5 and 2e-4 in the loss at
+    r = 1, 2, 3 and 4 for softplus and sigmoid; tanh(z) = 2 sigmoid(2 z) - 1 is as at 2 r.
+    """
+    _check(activation)
+    if activation == "relu":
+        return ArcCosine(task)
+    x, p = gauss_hermite(order, 2)
+    x = x * np.sqrt(task.variance)
+    return Points(x, ACTIVATIONS[activation][0](x @ np.array(task.optimum)), p, activation)
+
+
+def sample(task: Task, activation: str, m: int, rng: np.random.Generator) -> Points:
+    """The empirical loss of m samples drawn from a task."""
+    _check(activation)
+    if m < 1:
+        raise ValueError(f"A sample needs at least one point, not m = {m}.")
+    x = np.sqrt(task.variance) * rng.standard_normal((m, 2))
+    y = ACTIVATIONS[activation][0](x @ np.array(task.optimum))
+    return Points(x, y, np.full(m, 1.0 / m), activation)
+
+
+def _check(activation: str) -> None:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"There is no activation {activation!r}; take one of {[*ACTIVATIONS]}.")

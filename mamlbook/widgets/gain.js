@@ -1,0 +1,72 @@
+// The map of MAML's gain over hardness ratio and packing, and what it costs.
+
+const D = 10;
+const N1 = 25;
+const X = [-2, 0];
+const PACKING = [-1, 2];
+const CELLS = [40, 36];
+const MOST = 12;
+
+/** rho_easy = R = 1: no ratio of risks depends on either scale. */
+function gainAt(x, packing, m, spread) {
+  return mixture({ rho_hard: x, rho_easy: 1, R: 1, r_hard: 1 / packing, r_easy: spread, m, d: D }).gain;
+}
+
+function draw({ x, packing, m, spread }) {
+  const gain = gainAt(x, packing, m, spread);
+  const cost = (N1 + 2 * m) / (N1 + m);
+  const margin = (x * (1 - x) ** 2 * m) / D;
+
+  const powers = (low, high) =>
+    Array.from({ length: high - low + 1 }, (_, i) => [low + i, plain(10 ** (low + i))]);
+  const map = axes({
+    width: 560, height: 340, x: X, y: PACKING, xticks: powers(...X), yticks: powers(...PACKING),
+    title: "NAL’s excess risk over MAML’s: darker is more", xlabel: "hardness ratio ρ_H / ρ_E", ylabel: "R² / r_H",
+  });
+  const [nx, ny] = CELLS;
+  const across = (X[1] - X[0]) / nx;
+  const up = (PACKING[1] - PACKING[0]) / ny;
+  for (let i = 0; i < nx; i += 1)
+    for (let j = 0; j < ny; j += 1) {
+      const [u, v] = [X[0] + i * across, PACKING[0] + j * up];
+      const g = gainAt(10 ** (u + across / 2), 10 ** (v + up / 2), m, spread);
+      const shade = Math.min(1, Math.log(g) / Math.log(MOST));
+      map.box(u, u + across, v, v + up, { class: "mb-heat", "fill-opacity": shade.toFixed(3) });
+    }
+  const edges = [];
+  for (let k = 1; k < 400; k += 1) {
+    const [u, v] = [(k - 1) / 400, k / 400].map((t) => 10 ** (X[0] + t * (X[1] - X[0])));
+    const inside = (t) => t * (1 - t) ** 2 * m >= D;
+    if (inside(u) !== inside(v)) edges.push(Math.log10(v));
+  }
+  edges.forEach((edge) => map.rule(edge, "ink"));
+  map.dot(Math.log10(x), Math.log10(packing), "maml");
+
+  const row = (label, value) => ["", label, value];
+  const table = numbers("", ["", "here"], [
+    row("gain: NAL’s excess risk over MAML’s", shown("gain", gain)),
+    row("the paper’s estimate of the gain", shown("estimate", 1 + packing)),
+    row("the paper’s condition, left side over right: far above 1?", shown("margin", margin)),
+    row("MAML’s work per training step over NAL’s", shown("cost", cost)),
+  ]);
+  const word = gain < 1.1 ? "NAL is good enough here" : gain < 2 ? "MAML helps a little here" : "MAML is worth its work here";
+  const sentence = [`${word}: a gain of `, shown("gain_again", gain), " for ", shown("cost_again", cost), " times the work."];
+  return { pictures: { gainmap: [map.node] }, table, sentence };
+}
+
+function render({ model, el }) {
+  return mount({
+    model, el,
+    title: "Should I use MAML here? The gain over hardness and geography, and its cost",
+    size: [{ name: "gainmap", width: 560, height: 340 }],
+    sliders: [
+      { name: "x", label: "hardness ratio, <i>ρ</i><sub>H</sub>/<i>ρ</i><sub>E</sub>", min: 0.01, max: 1, log: true },
+      { name: "packing", label: "distance over spread, <i>R</i>²/<i>r</i><sub>H</sub>", min: 0.1, max: 100, log: true },
+      { name: "m", label: "samples to adapt on, <i>m</i> (<i>d</i> = 10)", min: 10, max: 10000, log: true, whole: true, say: String },
+      { name: "spread", label: "spread of the easy tasks, <i>r</i><sub>E</sub>/<i>R</i>²", min: 0.01, max: 10, log: true },
+    ],
+    draw,
+  });
+}
+
+export default { render };

@@ -1,0 +1,76 @@
+// Section 3.2: clouds of easy and hard tasks, both starts, and where their risks come from.
+
+const D = 10;
+const CLOUD = normals(2 * 2 * 60);
+
+/** Fixed standard normal numbers (Box and Muller, from a small linear congruential generator). */
+function normals(count) {
+  let state = 20220811;
+  const uniform = () => (state = (state * 48271) % 2147483647) / 2147483647;
+  return Array.from({ length: count }, () =>
+    Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
+}
+
+function tinted(text, kind) {
+  return element("span", { class: `mb-tinted ${kind}` }, text);
+}
+
+function draw(values) {
+  const now = mixture({ ...values, d: D });
+  const { nal, maml, gain } = now;
+  const { R, r_hard, r_easy } = values;
+
+  const span = [-4, 8];
+  const map = axes({
+    width: 380, height: 330, x: span, y: span, ylabel: "second coordinate",
+    title: "solutions of 60 easy and 60 hard tasks", xlabel: "first coordinate",
+  });
+  for (let i = 0; i < CLOUD.length; i += 4) {
+    map.dot(Math.sqrt(r_easy) * CLOUD[i], Math.sqrt(r_easy) * CLOUD[i + 1], "easy");
+    map.dot(R + Math.sqrt(r_hard) * CLOUD[i + 2], R + Math.sqrt(r_hard) * CLOUD[i + 3], "hard");
+  }
+  map.dot(nal.w, nal.w, "nal");
+  map.dot(maml.w, maml.w, "maml");
+
+  const bars = axes({
+    width: 380, height: 330, x: [0, 2], y: [0, 1.08 * Math.max(nal.risk, maml.risk)],
+    title: "excess risk, by the kind of task it comes from", xticks: [[0.5, "NAL"], [1.5, "MAML"]],
+  });
+  [nal, maml].forEach((start, i) => {
+    bars.box(i + 0.2, i + 0.8, 0, start.hard, { class: "mb-bar hard" });
+    bars.box(i + 0.2, i + 0.8, start.hard, start.risk, { class: "mb-bar easy" });
+  });
+
+  const row = (kind, label, start) => [
+    kind, label, shown(`${kind}_coordinate`, start.w), shown(`${kind}_hard`, start.hard),
+    shown(`${kind}_easy`, start.easy), shown(`${kind}_risk`, start.risk),
+  ];
+  const table = numbers("", ["", "coordinate", tinted("from hard", "hard"), tinted("from easy", "easy"), "excess risk"], [
+    row("nal", "■ NAL", nal), row("maml", "● MAML", maml),
+  ]);
+  const sentence = [
+    "NAL’s excess risk is ", shown("gain", gain), " times MAML’s; the paper’s estimate 1 + R²/r",
+    element("sub", {}, "H"), " says ", shown("estimate", 1 + R ** 2 / r_hard), ".",
+  ];
+  return { pictures: { map: [map.node], bars: [bars.node] }, table, sentence };
+}
+
+function render({ model, el }) {
+  const hardness = { min: 0.01, max: 1, step: 0.01 };
+  return mount({
+    model, el,
+    title: "Easy and hard tasks: where NAL and MAML start, and what remains after one step",
+    size: [{ name: "map", width: 380, height: 330 }, { name: "bars", width: 380, height: 330 }],
+    sliders: [
+      { name: "R", label: "distance of the centres, <i>R</i>", min: 0, max: 4, step: 0.05 },
+      { name: "r_hard", label: "spread of the hard tasks, <i>r</i><sub>H</sub>", min: 0.01, max: 4, log: true },
+      { name: "r_easy", label: "spread of the easy tasks, <i>r</i><sub>E</sub>", min: 0.01, max: 4, log: true },
+      { name: "rho_hard", label: "hardness of the hard tasks, <i>ρ</i><sub>H</sub>", ...hardness },
+      { name: "rho_easy", label: "hardness of the easy tasks, <i>ρ</i><sub>E</sub>", ...hardness },
+      { name: "m", label: "samples to adapt on, <i>m</i>", min: 10, max: 10000, log: true, whole: true, say: String },
+    ],
+    draw,
+  });
+}
+
+export default { render };

@@ -1,0 +1,7 @@
+// A page opened from a file may not fetch its neighbours: the search then lists titles alone.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// docutils puts entries of a deprecated role into a list; a list has list items.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.role = "listitem";
+});
