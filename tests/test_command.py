@@ -17,6 +17,8 @@ COLUMNS = {
     "fig2": "m rho_hard algorithm coordinate excess_risk",
     "fig7": "m rho_hard algorithm coordinate coordinate_ci95 excess_risk excess_risk_ci95 repeats",
     "fig8": "m rho_hard algorithm coordinate excess_risk",
+    "theorem2": "T n rms measured bound inside holds",
+    "theorem3": "algorithm tasks T tau n1 n2 rms measured bound inside holds",
 }
 SMALL = {
     "fig1": ["--m", "50"],
@@ -25,6 +27,8 @@ SMALL = {
     "fig2": ["--m", "50", "--rho-hard", "0.2", "0.6"],
     "fig7": ["--m", "50", "--rho-hard", "0.2", "--iterations", "40", "--test-tasks", "20"],
     "fig8": ["--m", "50", "--rho-hard", "0.2", "0.6"],
+    "theorem2": ["--n", "200", "--T", "12", "--repeats", "20"],
+    "theorem3": ["--n", "50", "--T", "100", "--tau", "1", "--repeats", "20"],
 }
 
 
@@ -41,7 +45,8 @@ def test_reproduce_writes_rows_provenance_and_picture(item, tmp_path, capsys):
     record = records.load(item, tmp_path / "a")
     assert list(record.rows.columns) == COLUMNS[item].split()
     assert not record.rows.isna().any().any()
-    assert record.provenance["settings"]["n2" if item == "table3" else "m"] in (50, [50])
+    flag, value = SMALL[item][0].removeprefix("--"), int(SMALL[item][1])
+    assert record.provenance["settings"][flag] in (value, [value])
     assert item in record.provenance["command"]
     assert (tmp_path / "a" / f"{item}.svg").read_text().endswith("</svg>\n")
     main(["reproduce", item, "--out", str(tmp_path / "b"), *SMALL[item]])

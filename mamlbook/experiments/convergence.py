@@ -45,7 +45,7 @@ class Theorem3(Theorem2):
     T: tuple[int, ...] = (96, 384)
     n1: int = 25
     n2: int = 100
-    tau: tuple[int, ...] = (1, 4)
+    tau: tuple[int, ...] = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Rates(Theorem3):
     n1_sweep: tuple[int, ...] = (4, 16, 64, 256, 1024)
     n2_sweep: tuple[int, ...] = (10, 40, 160, 640, 2560)
     T: tuple[int, ...] = (24, 48, 96, 192, 384)
-    tau: tuple[int, ...] = (1, 2, 4, 8, 16)
+    tau: tuple[int, ...] = (1, 2, 4, 8)
     n_fixed: int = 256
     T_fixed: int = 96
     repeats: int = 100

@@ -71,7 +71,7 @@ def trained(
         if given:
             families = tasks[start : start + count, None, None]
             w_star = np.repeat(env.centres[families], repeats, axis=2)
-            block = Tasks(w_star, stream.data_roots[0, families], stream.noise)
+            block = Tasks(families, w_star, stream.data_roots[0, families], stream.noise)
         else:
             block = stream.tasks((count, 1, repeats))
         for _ in range(tau):
