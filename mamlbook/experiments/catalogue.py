@@ -43,7 +43,11 @@ ITEMS = {
         Item("fig1", "Figure 1, Section 3.2", "1 s", "geography"),
         Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
         Item("fig3", "Figure 3, Section 3.2", "10 s", "geography"),
+        Item("fig4", "Figure 4, Section 4", "5 s", "neuron"),
+        Item("fig5", "Figure 5, Appendix B", "2 s", "neuron"),
+        Item("fig6", "Figure 6, Appendix C.3", "5 s", "neuron"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
+        Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
     )
 }

@@ -95,23 +95,25 @@ def two_groups(R: float, r_hard: float, r_easy: float, hard_variance: float) -> 
     return tasks
 
 
-def fig4(settings: Fig4) -> pd.DataFrame:
+def fig4(settings: Fig4) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 4: the global minimisers of NAL (panels a, c) and of MAML (panels b, d).
 
     Columns: panel, algorithm, w1, w2, nal_loss, maml_loss. Minimisers that tie have a row each.
+    The arrays are those of `landscapes`.
     """
-    return _minimiser_rows(settings)
+    return minimisers(settings), landscapes(settings)
 
 
-def fig6(settings: Fig6) -> pd.DataFrame:
+def fig6(settings: Fig6) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 6: as `fig4`, for sigmoid and two geographies."""
-    return _minimiser_rows(settings)
+    return minimisers(settings), landscapes(settings)
 
 
-def fig5(settings: Fig5) -> pd.DataFrame:
+def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 5: the minimisers of Figure 4 (a-b) on each task's own loss, one panel a task.
 
-    nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`.
+    nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`, arrays
+    those of `landscapes`.
     """
     losses = task_losses(settings.environments()["ab"], settings.activation)
     rows = []
@@ -120,9 +122,20 @@ def fig5(settings: Fig5) -> pd.DataFrame:
             for panel, f in zip("abcd", losses, strict=False):
                 adapted = Adapted(f, f, settings.alpha)
                 rows.append((panel, algorithm, *w, float(f.loss(w)), float(adapted.loss(w))))
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
-        "panel", kind="stable", ignore_index=True
-    )
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.sort_values("panel", kind="stable", ignore_index=True), landscapes(settings)
+
+
+def minimisers(settings: Fig4 | Fig6) -> pd.DataFrame:
+    """The rows of `fig4` alone, without the landscapes."""
+    rows = []
+    for panels, tasks in settings.environments().items():
+        both = objectives(task_losses(tasks, settings.activation), settings.alpha)
+        for panel, (algorithm, objective) in zip(panels, both.items(), strict=True):
+            for w in lowest(objective, settings.half_width):
+                told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
+                rows.append((panel, algorithm, *w, *told))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def landscapes(settings: Fig4 | Fig6) -> dict[str, np.ndarray]:
@@ -269,14 +282,3 @@ def empirical(
             inner = sample(task, figure.activation, settings.n2, stream)
             adapted.append(Adapted(inner, outer[-1], figure.alpha))
     return {"nal": Mean(outer), "maml": Mean(adapted)}
-
-
-def _minimiser_rows(settings: Fig4 | Fig6) -> pd.DataFrame:
-    rows = []
-    for panels, tasks in settings.environments().items():
-        both = objectives(task_losses(tasks, settings.activation), settings.alpha)
-        for panel, (algorithm, objective) in zip(panels, both.items(), strict=True):
-            for w in lowest(objective, settings.half_width):
-                told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
-                rows.append((panel, algorithm, *w, *told))
-    return pd.DataFrame(rows, columns=COLUMNS)
