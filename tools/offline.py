@@ -20,6 +20,7 @@ ASSETS = Path(__file__).parent / "assets"
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _use_own_copies)
     app.connect("config-inited", _silence_thebe)
+    app.connect("env-get-outdated", _never_idle)
     app.connect("build-finished", _settle_scripts)
     app.add_css_file("book.css", priority=900)
     app.add_js_file("book.js")
@@ -32,7 +33,7 @@ def _use_own_copies(app: Sphinx, config: Config) -> None:
     config.nb_ipywidgets_js = {
         "requirejs/require.js": {},
         "widgets.js": {},
-        "@jupyter-widgets/html-manager/dist/embed-amd.js": {},
+        "@jupyter-widgets/embed-amd.js": {},
     }
 
 
@@ -42,6 +43,11 @@ def _silence_thebe(app: Sphinx, config: Config) -> None:
         for listener in list(app.events.listeners[event]):
             if listener.handler.__module__ == "sphinx_thebe":
                 app.disconnect(listener.id)
+
+
+def _never_idle(app: Sphinx, *_: object) -> list[str]:
+    """With no page to write Sphinx would leave changed scripts and styles uncopied."""
+    return [app.config.root_doc]
 
 
 def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:

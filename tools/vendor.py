@@ -47,7 +47,7 @@ PACKAGES = (
         "@jupyter-widgets/html-manager",
         "1.0.15",
         "BSD-3-Clause",
-        "@jupyter-widgets/html-manager/dist",
+        "@jupyter-widgets",
         "dist",
         ("embed-amd.js", "*.woff2"),
     ),

@@ -49,5 +49,7 @@ ITEMS = {
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
+        Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),
+        Item("theorem3", "Theorem 3, ours for D.2", "5 s", "convergence"),
     )
 }

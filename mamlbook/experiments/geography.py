@@ -137,14 +137,20 @@ def fig3(settings: Fig3) -> pd.DataFrame:
                 rows.append((*place, algorithm, "theory", risk + floor, 0.0))
         for algorithm in ("nal", "maml"):
             training, testing = (np.random.default_rng(s) for s in next(streams).spawn(2))
-            w = trained(
-                environments,
-                alpha=alpha if algorithm == "maml" else None,
-                n1=settings.n1,
-                n2=settings.m,
-                tasks=settings.tasks,
-                repeats=settings.repeats,
-                rng=training,
+            maml = algorithm == "maml"
+            w = np.stack(
+                [
+                    trained(
+                        env,
+                        alpha=alpha if maml else None,
+                        n1=settings.n1 if maml else settings.n1 + settings.m,
+                        n2=settings.m,
+                        tasks=settings.tasks,
+                        repeats=settings.repeats,
+                        rng=training,
+                    )
+                    for env in environments
+                ]
             )
             risks = sampled_risk(
                 environments, w, alpha=alpha, m=settings.m, draws=settings.test_tasks, rng=testing
@@ -283,7 +289,7 @@ def beyond(d: int = 10, m: int = 500, packing: float = 10.0) -> pd.DataFrame:
         return easy_and_hard(x, 1.0, 1.0, 1 / packing, 1 / packing, d)
 
     rows = []
-    ratios = np.linspace(0.01, 1, 60)
+    ratios = np.geomspace(0.001, 1, 60)
     for steps in (1, 2, 5, 10):
         rows += [("steps", f"K = {steps}", x, gain(env(x), 1.0, m, steps=steps)) for x in ratios]
     for x in (0.1, 0.3, 0.6):

@@ -1,5 +1,6 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
 from mamlbook.figures.geography import (
     beyond,
     fig1,
@@ -16,21 +17,26 @@ from mamlbook.figures.hardness import (
     step_size_trap,
     task_weights,
 )
-from mamlbook.figures.style import save, use_style
+from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
+    "NAMES",
     "beyond",
+    "budget",
     "fig1",
     "fig2",
     "fig3",
     "fig7",
     "gain_map",
     "gain_over_landscapes",
+    "rates",
     "ratio_against_packing",
     "risk_against_samples",
     "save",
     "step_size_trap",
     "table3",
     "task_weights",
+    "theorem2",
+    "theorem3",
     "use_style",
 ]

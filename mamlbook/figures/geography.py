@@ -187,7 +187,7 @@ def gain_over_landscapes(rows: pd.DataFrame, least: float) -> Figure:
     axes.grid(False)
     figure.colorbar(filled, ax=axes, label="NAL's excess risk over MAML's", ticks=GAINS)
     left = grid.columns.to_numpy()
-    for factor, dashes in ((1, ":"), (10, "--")):
+    for factor, dashes in ((1, ":"), (5, "--")):
         inside = left[left * (1 - left) ** 2 >= factor * least]
         if inside.size:
             for edge in (inside[0], inside[-1]):
@@ -220,7 +220,7 @@ def beyond(rows: pd.DataFrame) -> Figure:
         axes.set_title(f"({letter})  {title}")
         axes.set_xlabel(xlabel)
         axes.legend(fontsize=8)
-        if panel == "n2":
+        if panel in ("n2", "steps"):
             axes.set_xscale("log")
     for axes in grid[:, 0]:
         axes.set_ylabel("NAL's risk over MAML's")

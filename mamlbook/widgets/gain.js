@@ -5,7 +5,7 @@ const N1 = 25;
 const X = [-2, 0];
 const PACKING = [-1, 2];
 const CELLS = [40, 36];
-const MOST = 50;
+const MOST = 12;
 
 /** rho_easy = R = 1: no ratio of risks depends on either scale. */
 function gainAt(x, packing, m, spread) {
@@ -45,8 +45,8 @@ function draw({ x, packing, m, spread }) {
   const row = (label, value) => ["", label, value];
   const table = numbers("", ["", "here"], [
     row("gain: NAL’s excess risk over MAML’s", shown("gain", gain)),
-    row("the paper’s estimate, 1 + R²/r_H", shown("estimate", 1 + packing)),
-    row("the paper’s condition: x(1 − x)² over d/m, should be far above 1", shown("margin", margin)),
+    row("the paper’s estimate of the gain", shown("estimate", 1 + packing)),
+    row("the paper’s condition, left side over right: far above 1?", shown("margin", margin)),
     row("MAML’s work per training step over NAL’s", shown("cost", cost)),
   ]);
   const word = gain < 1.1 ? "NAL is good enough here" : gain < 2 ? "MAML helps a little here" : "MAML is worth its work here";
@@ -61,7 +61,7 @@ function render({ model, el }) {
     size: [{ name: "gainmap", width: 560, height: 340 }],
     sliders: [
       { name: "x", label: "hardness ratio, <i>ρ</i><sub>H</sub>/<i>ρ</i><sub>E</sub>", min: 0.01, max: 1, log: true },
-      { name: "packing", label: "distance over spread of the hard tasks, <i>R</i>²/<i>r</i><sub>H</sub>", min: 0.1, max: 100, log: true },
+      { name: "packing", label: "distance over spread, <i>R</i>²/<i>r</i><sub>H</sub>", min: 0.1, max: 100, log: true },
       { name: "m", label: "samples to adapt on, <i>m</i> (<i>d</i> = 10)", min: 10, max: 10000, log: true, whole: true, say: String },
       { name: "spread", label: "spread of the easy tasks, <i>r</i><sub>E</sub>/<i>R</i>²", min: 0.01, max: 10, log: true },
     ],

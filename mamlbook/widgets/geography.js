@@ -11,12 +11,16 @@ function normals(count) {
     Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
 }
 
+function tinted(text, kind) {
+  return element("span", { class: `mb-tinted ${kind}` }, text);
+}
+
 function draw(values) {
   const now = mixture({ ...values, d: D });
   const { nal, maml, gain } = now;
   const { R, r_hard, r_easy } = values;
 
-  const span = [-5, 9];
+  const span = [-4, 8];
   const map = axes({
     width: 380, height: 330, x: span, y: span, ylabel: "second coordinate",
     title: "solutions of 60 easy and 60 hard tasks", xlabel: "first coordinate",
@@ -41,7 +45,7 @@ function draw(values) {
     kind, label, shown(`${kind}_coordinate`, start.w), shown(`${kind}_hard`, start.hard),
     shown(`${kind}_easy`, start.easy), shown(`${kind}_risk`, start.risk),
   ];
-  const table = numbers("", ["", "coordinate", "from hard", "from easy", "excess risk"], [
+  const table = numbers("", ["", "coordinate", tinted("from hard", "hard"), tinted("from easy", "easy"), "excess risk"], [
     row("nal", "■ NAL", nal), row("maml", "● MAML", maml),
   ]);
   const sentence = [

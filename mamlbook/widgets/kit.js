@@ -43,7 +43,8 @@ function slider(model, { name, label, min, max, step, log = false, whole = false
     step: log ? 0.01 : step,
     "data-name": name,
   });
-  const output = element("output", { class: "mb-value" });
+  // Not an <output>: a label names its first labelable element, which must be the input.
+  const output = element("span", { class: "mb-value" });
   const read = () => {
     const value = log ? 10 ** Number(input.value) : Number(input.value);
     return whole ? Math.round(value) : Number(value.toPrecision(6));

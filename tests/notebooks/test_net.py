@@ -14,7 +14,7 @@ from tools import ROOT, environment
 from tools.execute import run
 from tools.notebooks import chapters, models, settled
 
-NUMBER = re.compile(r"(?<![\w.#-])(\d\.\d{2})(\d)(\d{2,})")
+NUMBER = re.compile(r"\d+\.\d{4,}")
 COPIED = ("_toc.yml", "chapters", "conftest.py", "mamlbook", "pyproject.toml", "results", "tools")
 
 # A coefficient of the package, what it becomes, and the chapter that shows it.
@@ -62,15 +62,22 @@ def altered(path: Path, change: Callable[[nbformat.NotebookNode], bool]) -> str:
 
 
 def edit_fourth_digit(cell: nbformat.NotebookNode) -> bool:
-    """Change the fourth digit of a number that the cell has printed or glued, by one."""
+    """Change the fourth significant digit of a number that the cell has printed, by one."""
     for output in cell.outputs:
         texts = output if "text" in output else output.get("data", {})
-        for kind in texts:
-            if kind.startswith(("text", "application/papermill")):
-                texts[kind], changes = NUMBER.subn(
-                    lambda found: f"{found[1]}{(int(found[2]) + 1) % 10}{found[3]}", texts[kind], 1
-                )
-                if changes:
+        for kind, text in texts.items():
+            if not kind.startswith(("text", "application/papermill")):
+                continue
+            for number in NUMBER.finditer(text):
+                digits = [place for place in range(*number.span()) if text[place] != "."]
+                while digits and text[digits[0]] == "0":
+                    digits.pop(0)
+                if len(digits) >= 4:
+                    place = digits[3]
+                    digit = int(text[place])
+                    texts[kind] = (
+                        f"{text[:place]}{digit + (-1 if digit == 9 else 1)}{text[place + 1 :]}"
+                    )
                     return True
     return False
 

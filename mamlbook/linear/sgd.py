@@ -1,7 +1,4 @@
-"""Training from samples, many environments and repeats at once, and the risk it reaches.
-
-Two ways: SGD as in Appendix C.1, and the exact minimisers (41) and (43).
-"""
+"""The experiment of Appendix C.1: SGD on the NAL and MAML objectives, and the risk it reaches."""
 
 import itertools
 import math
@@ -9,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mamlbook.linear.empirical import apply
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
 from mamlbook.linear.stream import TaskStream
@@ -79,46 +75,6 @@ def expected_shares(env: Environment, emphasis: Sequence[float], batch: int) -> 
             weight = counts * emphasis
             shares += ways * np.prod(env.weights**counts) * weight / weight.sum()
     return shares
-
-
-def trained(
-    environments: Sequence[Environment],
-    *,
-    alpha: float | None,
-    n1: int,
-    n2: int,
-    tasks: int,
-    repeats: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """The minimisers (41) of NAL (alpha = None) and (43) of MAML, shape (environments, repeats, d).
-
-    T = `tasks` tasks are drawn, each with one episode of n2 inner and n1 outer samples; NAL uses
-    all n1 + n2. The same in distribution as `empirical_nal` and `empirical_maml` on drawn data,
-    from the normal equations alone:
-        (43):  sum Q w = sum P [ S_out (P w* - (alpha/n2) X_in' z_in) + X_out' z_out / n1 ],
-    with P = I - alpha S_in, S = X'X / n and Q = P S_out P. Raises ValueError as `sgd` does.
-    """
-    if alpha is not None:
-        check_step(alpha, n2)
-    _check_positive(n1=n1, tasks=tasks, repeats=repeats)
-    draw = TaskStream(environments, rng)
-    d = environments[0].dimension
-    left, right = np.zeros((len(environments), repeats, d, d)), 0
-    for start in range(0, tasks, BLOCK):
-        some = draw.tasks((min(BLOCK, tasks - start), len(environments), repeats))
-        outer = draw.data(some, n1 + n2 if alpha is None else n1)
-        design, noise = outer.factor.swapaxes(-1, -2), outer.push
-        pulled = apply(design, some.w_star)
-        if alpha is not None:
-            inner = draw.data(some, n2)
-            step = np.eye(d) - alpha * inner.factor @ inner.factor.swapaxes(-1, -2)
-            moved = apply(design, alpha * inner.push)
-            design, noise = design @ step, apply(step, noise)
-            pulled = apply(design, some.w_star) - moved
-        left = left + (design.swapaxes(-1, -2) @ design).sum(axis=0)
-        right = right + (apply(design.swapaxes(-1, -2), pulled) + noise).sum(axis=0)
-    return np.linalg.solve(left, right[..., None])[..., 0]
 
 
 def sampled_risk(

@@ -133,8 +133,14 @@ def test_trained_is_distributed_as_the_minimisers_on_rows(alpha):
     env = random_environment(11, d=3, families=2, noise=0.3)
     n1, n2, tasks = 6, 5, 40
     fast = trained(
-        [env], alpha=alpha, n1=n1, n2=n2, tasks=tasks, repeats=8_000, rng=np.random.default_rng(0)
-    )[0]
+        env,
+        alpha=alpha,
+        n1=n1 + n2 if alpha is None else n1,
+        n2=n2,
+        tasks=tasks,
+        repeats=8_000,
+        rng=np.random.default_rng(0),
+    )
     rng = np.random.default_rng(1)
     slow = np.empty((1_500, 3))
     for i in range(len(slow)):

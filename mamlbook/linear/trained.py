@@ -1,0 +1,82 @@
+"""Training solutions (41) and (43) for many repeats at once, at a cost free of the sample size."""
+
+import numpy as np
+
+from mamlbook.linear.empirical import apply
+from mamlbook.linear.environment import Environment
+from mamlbook.linear.population import check_step
+from mamlbook.linear.stream import Data, Tasks, TaskStream
+
+TOGETHER = 20_000  # episodes drawn at a time
+
+
+def normal_equations(
+    w_star: np.ndarray, outer: Data, inner: Data | None = None, alpha: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """H and h of every episode, such that (sum H) w = sum h at the minimiser of (3) or (4).
+
+    NAL: H = S, h = S w* + X'z/n. MAML, with P = I - alpha S_in:
+        H = P S_out P,   h = H w* + P (X_out'z_out/n1 - alpha S_out X_in'z_in/n2),
+    the summands of (41) and (43), each divided by its number of outer samples.
+    Shapes: w* (..., d) -> H (..., d, d), h (..., d).
+    """
+    if inner is None:
+        h_matrix = outer.factor @ outer.factor.swapaxes(-1, -2)
+        return h_matrix, apply(h_matrix, w_star) + outer.push
+    step = np.eye(w_star.shape[-1]) - alpha * (inner.factor @ inner.factor.swapaxes(-1, -2))
+    half = step @ outer.factor
+    h_matrix = half @ half.swapaxes(-1, -2)
+    push = outer.push - alpha * outer.curve(inner.push)
+    return h_matrix, apply(h_matrix, w_star) + apply(step, push)
+
+
+def trained(
+    env: Environment,
+    *,
+    alpha: float | None,
+    n1: int,
+    n2: int | None = None,
+    tasks: int | np.ndarray,
+    tau: int = 1,
+    repeats: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Minimisers of the training losses (3) (alpha = None) or (4), shape (repeats, d).
+
+    Every repeat draws T tasks, and tau episodes of each with n1 outer and n2 inner samples; NAL
+    takes n1 samples of each task, once. `tasks` is T, or the families (T,) of given tasks: then
+    only their data are drawn anew, and the families must be single tasks (spread 0).
+    Raises ValueError for those, for a count that is not positive, and for data that leave a
+    direction of w undetermined.
+    """
+    if alpha is not None:
+        check_step(alpha, n2)
+    given = isinstance(tasks, np.ndarray)
+    total = tasks.size if given else tasks
+    for name, value in {"n1": n1, "tasks": total, "tau": tau, "repeats": repeats}.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}.")
+    if given and np.any(env.spreads):
+        raise ValueError("Given tasks are named by their families, so these must have spread 0.")
+    if (samples := total * tau * n1) < env.dimension:
+        raise ValueError(
+            f"{samples} samples cannot determine {env.dimension} directions; "
+            "draw more tasks or samples."
+        )
+    stream = TaskStream([env], rng)
+    matrix, right = 0, 0
+    at_once = max(1, TOGETHER // repeats)
+    for start in range(0, total, at_once):
+        count = min(at_once, total - start)
+        if given:
+            families = tasks[start : start + count, None, None]
+            w_star = np.repeat(env.centres[families], repeats, axis=2)
+            block = Tasks(w_star, stream.data_roots[0, families], stream.noise)
+        else:
+            block = stream.tasks((count, 1, repeats))
+        for _ in range(tau):
+            outer = stream.data(block, n1)
+            inner = None if alpha is None else stream.data(block, n2)
+            h_matrix, h = normal_equations(block.w_star, outer, inner, alpha)
+            matrix, right = matrix + h_matrix.sum(axis=(0, 1)), right + h.sum(axis=(0, 1))
+    return np.linalg.solve(matrix, right[..., None])[..., 0]

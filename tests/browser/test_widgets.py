@@ -1,0 +1,183 @@
+"""The moving pictures against Python: every number they show, at a hundred settings each."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from mamlbook.experiments import geography
+from mamlbook.linear import (
+    easy_and_hard,
+    excess_risk,
+    maml_solution,
+    nal_solution,
+    q_matrix,
+    two_tasks,
+)
+
+# Set every slider where it is told, wait for the redraw, read what is shown and what was set.
+PLAY = """
+async ([index, places]) => {
+  const widget = document.querySelectorAll(".mb-widget")[index];
+  const inputs = [...widget.querySelectorAll("input[type=range]")];
+  const results = [];
+  for (const place of places) {
+    inputs.forEach((input, i) => {
+      const [low, high] = [Number(input.min), Number(input.max)];
+      input.value = low + place[i] * (high - low);
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    results.push({
+      set: Object.fromEntries(inputs.map((input) => [input.dataset.name, Number(input.value)])),
+      said: Object.fromEntries(inputs.map((input) => [input.dataset.name, input.ariaValueText])),
+      shown: [...widget.querySelectorAll("data")].map(
+        (data) => [data.dataset.name, Number(data.value), data.textContent]),
+    });
+  }
+  return results;
+}
+"""
+
+
+def hardness(rho_hard, m, d, alpha, distance):
+    """What the Hardness widget shows, from the general linear object."""
+    half = distance / 2
+    away = np.full(d, half / np.sqrt(d))
+    env = two_tasks(rho_hard, 1.0, away, -away)
+    found = {}
+    risks = {}
+    for name, w in (("nal", nal_solution(env)), ("maml", maml_solution(env, alpha, m))):
+        risks[name] = excess_risk(env, w, alpha, m)
+        position = w @ away / np.linalg.norm(away)
+        found |= {name: position, f"{name}_to_hard": half - position, f"{name}_risk": risks[name]}
+    return found | {"ratio": risks["nal"] / risks["maml"]}
+
+
+def landscape(R, r_hard, r_easy, rho_hard, rho_easy, m):
+    """What the Geography widget shows."""
+    env = easy_and_hard(rho_hard, rho_easy, R, r_hard, r_easy, d=10)
+    alpha = 1 / rho_easy
+    curvatures = q_matrix(env.covariances, alpha, m)
+    found = {"estimate": 1 + R**2 / r_hard}
+    starts = geography.both(env, alpha, m)
+    for name, (w, risk) in starts.items():
+        for kind, q, centre, spread in zip(
+            ("hard", "easy"), curvatures, env.centres, env.spreads, strict=True
+        ):
+            away = w - centre
+            found[f"{name}_{kind}"] = 0.25 * (away @ q @ away + np.trace(q @ spread))
+        found |= {f"{name}_coordinate": w[0], f"{name}_risk": risk}
+    return found | {"gain": starts["nal"][1] / starts["maml"][1]}
+
+
+def gain_map(x, packing, m, spread):
+    """What the GainMap widget shows."""
+    gain = geography.gain(easy_and_hard(x, 1.0, 1.0, 1 / packing, spread, d=10), 1.0, m)
+    cost = geography.cost_ratio(25, m)
+    margin = x * (1 - x) ** 2 * m / 10
+    numbers = {"gain": gain, "cost": cost, "estimate": 1 + packing, "margin": margin}
+    return numbers | {"gain_again": gain, "cost_again": cost}
+
+
+# page, index of the widget on it, traits on a log scale, whole numbers, the Python side
+WIDGETS = {
+    "hardness": ("hardness", 0, {"m"}, {"m", "d"}, hardness),
+    "geography": ("geography", 0, {"r_hard", "r_easy", "m"}, {"m"}, landscape),
+    "gain": ("geography", 1, {"x", "packing", "m", "spread"}, {"m"}, gain_map),
+}
+
+
+def value(name: str, raw: float, log: set[str], whole: set[str]) -> float:
+    """A slider's trait from its input's value, as kit.js reads it."""
+    number = 10**raw if name in log else raw
+    return int(np.floor(number + 0.5)) if name in whole else float(f"{number:.6g}")
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_every_number_shown_is_pythons(widget, open_page: Callable[..., Page]):
+    page_name, index, log, whole, compute = WIDGETS[widget]
+    page = open_page(f"chapters/{page_name}.html", over="file")
+    inputs = page.locator(".mb-widget").nth(index).locator("input[type=range]")
+    places = np.random.default_rng(7).random((100, inputs.count())).tolist()
+    results = page.evaluate(PLAY, [index, places])
+    settings = set()
+    for result in results:
+        traits = {name: value(name, raw, log, whole) for name, raw in result["set"].items()}
+        settings.add(tuple(traits.values()))
+        expected = compute(**traits)
+        shown = {name: number for name, number, _ in result["shown"]}
+        assert set(shown) == set(expected)
+        for name, number in shown.items():
+            assert number == pytest.approx(expected[name], rel=1e-6, abs=1e-9), (name, traits)
+        for name, number, text in result["shown"]:
+            read = text.replace("−", "-").replace(" × 10", "e")
+            read = read.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+            assert float(read) == pytest.approx(number, rel=6e-3, abs=1e-300), name
+    assert len(settings) == 100
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+@pytest.mark.parametrize("over", ["http", "file"])
+def test_keys_mouse_and_touch_move_it(widget, over, open_page: Callable[..., Page]):
+    page_name, index, *_ = WIDGETS[widget]
+    page = open_page(f"chapters/{page_name}.html", over=over, width=390)
+    frame = page.locator(".mb-widget").nth(index)
+    slider = frame.locator("input[type=range]").first
+    slider.scroll_into_view_if_needed()
+    sentence = frame.locator(".mb-sentence")
+
+    def after(act: Callable[[], None]) -> None:
+        before = (slider.input_value(), frame.locator(".mb-table").inner_text())
+        act()
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+        now = (slider.input_value(), frame.locator(".mb-table").inner_text())
+        assert now[0] != before[0] and now[1] != before[1]
+
+    slider.focus()
+    after(lambda: page.keyboard.press("PageUp"))
+    after(lambda: page.keyboard.press("End"))
+    box = slider.bounding_box()
+    after(lambda: page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2))
+    after(lambda: page.touchscreen.tap(box["x"] + 0.6 * box["width"], box["y"] + box["height"] / 2))
+    assert sentence.get_attribute("aria-live") == "polite"
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_it_redraws_within_a_frame(widget, open_page: Callable[..., Page]):
+    """The median redraw, script alone, takes less than the 16 ms between two frames."""
+    page_name, index, *_ = WIDGETS[widget]
+    page = open_page(f"chapters/{page_name}.html")
+    times = page.evaluate(
+        """
+        async (index) => {
+          const widget = document.querySelectorAll(".mb-widget")[index];
+          const input = widget.querySelector("input[type=range]");
+          const queued = [];
+          const ask = window.requestAnimationFrame;
+          window.requestAnimationFrame = (callback) => queued.push(callback);
+          const times = [];
+          for (let i = 0; i < 41; i += 1) {
+            input.value = Number(input.min) + (i / 41) * (Number(input.max) - Number(input.min));
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+            const start = performance.now();
+            queued.splice(0).forEach((callback) => callback(start));
+            times.push(performance.now() - start);
+          }
+          window.requestAnimationFrame = ask;
+          return times;
+        }
+        """,
+        index,
+    )
+    assert max(times) > 0
+    assert np.median(times) < 16
+
+
+def test_sliders_have_names_and_values(open_page: Callable[..., Page]):
+    page = open_page("chapters/hardness.html")
+    for slider in page.get_by_role("slider").all():
+        assert re.search(r"\w", slider.get_attribute("aria-valuetext"))
+        assert re.search(r"\w{3}", slider.evaluate("input => input.labels[0].innerText"))
