@@ -16,6 +16,7 @@ COLUMNS = {
     "table3": "algorithm zeta coordinate coordinate_sd test_error test_error_sd repeats",
     "fig2": "m rho_hard algorithm coordinate excess_risk",
     "fig7": "m rho_hard algorithm coordinate coordinate_ci95 excess_risk excess_risk_ci95 repeats",
+    "fig8": "m rho_hard algorithm coordinate excess_risk",
 }
 SMALL = {
     "fig1": ["--m", "50"],
@@ -23,6 +24,7 @@ SMALL = {
     "table3": ["--n2", "50", "--zeta", "1", "3", "--iterations", "30", "--test-tasks", "20"],
     "fig2": ["--m", "50", "--rho-hard", "0.2", "0.6"],
     "fig7": ["--m", "50", "--rho-hard", "0.2", "--iterations", "40", "--test-tasks", "20"],
+    "fig8": ["--m", "50", "--rho-hard", "0.2", "0.6"],
 }
 
 
@@ -64,6 +66,10 @@ def test_the_seed_matters_and_nothing_else_does(tmp_path):
         (["lst"], "no command 'lst'; did you mean 'list'?"),
         (["list", "fig2"], "takes no arguments"),
         (["reproduce", "fig7", "--repeats", "1"], "at least 2 repeats, got 1"),
+        (["reproduce", "fig8", "--rho-hard", "-1"], "rho must be a positive variance, got -1"),
+        (["reproduce", "fig8", "--alpha", "0"], "alpha must be positive, got 0"),
+        (["reproduce", "fig8", "--m", "500", "0"], "whole number, at least 1"),
+        (["reproduce", "fig8", "--d", "0"], "dimension d must be a whole number, at least 1"),
         (["reproduce", "fig2", "--rho-hard", "-1"], "rho_hard must be a positive variance, got -1"),
     ],
 )

@@ -51,5 +51,6 @@ ITEMS = {
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
         Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),
         Item("theorem3", "Theorem 3, ours for D.2", "5 s", "convergence"),
+        Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
     )
 }

@@ -17,6 +17,7 @@ from mamlbook.figures.hardness import (
     step_size_trap,
     task_weights,
 )
+from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
@@ -27,13 +28,17 @@ __all__ = [
     "fig2",
     "fig3",
     "fig7",
+    "fig8",
     "gain_map",
     "gain_over_landscapes",
+    "landscapes",
+    "one_step",
     "rates",
     "ratio_against_packing",
     "risk_against_samples",
     "save",
     "step_size_trap",
+    "step_sizes",
     "table3",
     "task_weights",
     "theorem2",
