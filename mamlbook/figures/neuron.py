@@ -51,14 +51,13 @@ def fig5(rows: pd.DataFrame, arrays: Arrays) -> Figure:
     return figure
 
 
-def _surface(
-    axes: Axes, arrays: Arrays, name: str, panels: str, only: int | None = None
-) -> None:
-    """One landscape around its tasks, pale where it is low, with the tasks' optima."""
+def _surface(axes: Axes, arrays: Arrays, name: str, panels: str, only: int | None = None) -> None:
+    """One landscape around the figure's tasks, pale where it is low, with its own tasks' optima."""
     optima, variances = arrays[f"optima_{panels}"], arrays[f"variances_{panels}"]
+    everywhere = np.concatenate([a for key, a in arrays.items() if key.startswith("optima_")])
     axis = arrays["axis"]
     edges = []
-    for low, high in zip(optima.min(0) - MARGIN, optima.max(0) + MARGIN, strict=True):
+    for low, high in zip(everywhere.min(0) - MARGIN, everywhere.max(0) + MARGIN, strict=True):
         inside = np.flatnonzero((axis >= low) & (axis <= high))
         edges.append(slice(inside[0], inside[-1] + 1))
     values = arrays[name][tuple(edges)].T
@@ -113,37 +112,45 @@ def _plane(figure: Figure, grid: np.ndarray) -> None:
     figure.legend(handles, names, loc="outside upper center", ncols=4)
 
 
-def gain_over_settings(rows: pd.DataFrame) -> Figure:
-    """How gain and minimiser move. Rows of mamlbook.experiments.neuron.sweep."""
+def gain_over_settings(over_alpha: pd.DataFrame, over_variance: pd.DataFrame) -> Figure:
+    """How gain and minimiser move. Both are rows of mamlbook.experiments.neuron.sweep.
+
+    Left `over_alpha`, a curve for each hard variance; right `over_variance`, one for each alpha.
+    """
     figure, grid = subplots(2, 2, height=5.6, sharey="row")
-    maml = rows[rows["algorithm"] == "maml"]
-    _fan(grid[:, 0], maml, "hard_variance", "alpha", r"hard variance ${:g}$", "Purples")
-    _fan(grid[:, 1], maml, "alpha", "hard_variance", r"$\alpha={:g}$", "Oranges")
-    nal = rows[rows["algorithm"] == "nal"].drop_duplicates("hard_variance")
-    grid[1, 1].plot(nal["hard_variance"], nal["distance"], "--", color=COLOURS["nal"], label="NAL")
-    edge = (rows["alpha"] / rows["alpha_L"]).min()  # 1/L of the smoothest environment
+    _fan(grid[:, 0], over_alpha, "hard_variance", "alpha", "hard variance {:g}", "Purples")
+    _fan(grid[:, 1], over_variance, "alpha", "hard_variance", r"$\alpha={:g}$", "Oranges")
+    nal = over_variance[over_variance["algorithm"] == "nal"].drop_duplicates("hard_variance")
+    grid[1, 1].plot(nal["hard_variance"], nal["distance"], "--", color=COLOURS["nal"])
+    grid[1, 1].annotate(
+        "NAL",
+        (nal["hard_variance"].min(), nal["distance"].max()),
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=COLOURS["nal"],
+    )
+    edge = (over_alpha["alpha"] / over_alpha["alpha_L"]).mean()
     for axes in grid[:, 0]:
         axes.axvline(edge, color=GREY, linestyle=":")
-        axes.set_xlabel(r"inner learning rate $\alpha$")
-    grid[0, 0].annotate(
-        "$1/L$", (edge, 0.97), xycoords=("data", "axes fraction"), xytext=(3, 0),
-        textcoords="offset points", va="top", color=GREY,
-    )
+        axes.set_xlabel(r"inner learning rate $\alpha$   (dotted: $1/L$)")
     for axes in grid[:, 1]:
         axes.set_xlabel("variance of the hard task's inputs")
     for axes, letter in zip(grid.flat, "abcd", strict=True):
-        told = "gain" if letter in "ab" else "MAML's distance to the hard task"
-        axes.set_title(f"({letter})  {told}")
+        axes.set_title(
+            f"({letter})  " + ("gain" if letter in "ab" else "distance to the hard task")
+        )
     grid[0, 0].set_yscale("log")
-    grid[0, 0].set_ylabel("NAL's MAML loss over MAML's")
+    grid[0, 0].set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    grid[0, 0].set_ylabel("MAML loss, NAL's over MAML's")
     grid[1, 0].set_ylim(bottom=0)
     grid[1, 0].set_ylabel(r"$\|w-w_4^*\|$")
     return figure
 
 
 def _fan(column: np.ndarray, rows: pd.DataFrame, by: str, x: str, label: str, cmap: str) -> None:
-    shades = mpl.colormaps[cmap](np.linspace(0.4, 0.95, rows[by].nunique()))
-    for colour, (value, part) in zip(shades, rows.groupby(by), strict=True):
+    maml = rows[rows["algorithm"] == "maml"]
+    shades = mpl.colormaps[cmap](np.linspace(0.4, 0.95, maml[by].nunique()))
+    for colour, (value, part) in zip(shades, maml.groupby(by), strict=True):
         for axes, y in zip(column, ("gain", "distance"), strict=True):
             axes.plot(part[x], part[y], color=colour, label=label.format(value))
     column[0].legend(fontsize=8)
@@ -189,9 +196,7 @@ def theorem1(rows: pd.DataFrame) -> Figure:
         axes.fill_between(limits, limits, limits[1] * 10, color=GREY, alpha=0.12, linewidth=0)
     panels[0].set_ylim(least, 2 * part["measured"].max())
     panels[0].set_ylabel(r"measured $\|\nabla f_1\|/\|\nabla f_2\|$")
-    panels[1].annotate(
-        "bound broken", (0.04, 0.95), xycoords="axes fraction", va="top", color=INK
-    )
+    panels[0].annotate("bound broken", (0.06, 0.95), xycoords="axes fraction", va="top", color=INK)
     panels[0].legend(fontsize=8, loc="lower right")
     handles = [
         panels[1].plot([], [], marker, color="white", markeredgecolor=INK, markersize=5)[0]
