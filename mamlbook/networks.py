@@ -12,7 +12,7 @@ import torch
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.func import grad, grad_and_value, hessian
+from torch.func import grad, grad_and_value, hessian, vmap
 from torch.nn.functional import softplus
 
 from mamlbook.neuron import gauss_hermite
@@ -125,12 +125,9 @@ def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 8) -> tuple
     grad f(w)) dt, for which grad f(w - alpha grad f(w)) = (I - alpha H) grad f(w) holds exactly;
     the integral is a Gauss-Legendre rule.
     """
-    t, weight = leggauss(nodes)
-    step = alpha * grad(f)(w)
-    mean = sum(
-        0.5 * float(c) * hessian(f)(w - 0.5 * (1 + float(s)) * step)
-        for s, c in zip(t, weight, strict=True)
-    )
+    t, weight = map(torch.from_numpy, leggauss(nodes))
+    along = w - 0.5 * (1 + t[:, None]) * alpha * grad(f)(w)
+    mean = torch.einsum("q,qij->ij", 0.5 * weight, vmap(hessian(f))(along))
     (b0, L0), (b1, L1) = spectrum(f, w), _extremes(mean)
     return min(b0, b1), max(L0, L1)
 

@@ -95,23 +95,25 @@ def two_groups(R: float, r_hard: float, r_easy: float, hard_variance: float) -> 
     return tasks
 
 
-def fig4(settings: Fig4) -> pd.DataFrame:
+def fig4(settings: Fig4) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 4: the global minimisers of NAL (panels a, c) and of MAML (panels b, d).
 
     Columns: panel, algorithm, w1, w2, nal_loss, maml_loss. Minimisers that tie have a row each.
+    The arrays are those of `landscapes`.
     """
-    return _minimiser_rows(settings)
+    return minimisers(settings), landscapes(settings)
 
 
-def fig6(settings: Fig6) -> pd.DataFrame:
+def fig6(settings: Fig6) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 6: as `fig4`, for sigmoid and two geographies."""
-    return _minimiser_rows(settings)
+    return minimisers(settings), landscapes(settings)
 
 
-def fig5(settings: Fig5) -> pd.DataFrame:
+def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 5: the minimisers of Figure 4 (a-b) on each task's own loss, one panel a task.
 
-    nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`.
+    nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`, arrays
+    those of `landscapes`.
     """
     losses = task_losses(settings.environments()["ab"], settings.activation)
     rows = []
@@ -120,9 +122,20 @@ def fig5(settings: Fig5) -> pd.DataFrame:
             for panel, f in zip("abcd", losses, strict=False):
                 adapted = Adapted(f, f, settings.alpha)
                 rows.append((panel, algorithm, *w, float(f.loss(w)), float(adapted.loss(w))))
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
-        "panel", kind="stable", ignore_index=True
-    )
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.sort_values("panel", kind="stable", ignore_index=True), landscapes(settings)
+
+
+def minimisers(settings: Fig4 | Fig6) -> pd.DataFrame:
+    """The rows of `fig4` alone, without the landscapes."""
+    rows = []
+    for panels, tasks in settings.environments().items():
+        both = objectives(task_losses(tasks, settings.activation), settings.alpha)
+        for panel, (algorithm, objective) in zip(panels, both.items(), strict=True):
+            for w in lowest(objective, settings.half_width):
+                told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
+                rows.append((panel, algorithm, *w, *told))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def landscapes(settings: Fig4 | Fig6) -> dict[str, np.ndarray]:
@@ -168,11 +181,11 @@ def sweep(settings: Sweep) -> pd.DataFrame:
         tasks = replace(base, hard_variance=variance).environments()["cd"]
         losses = task_losses(tasks, base.activation)
         L = smoothness(losses, base.half_width)
-        nal = lowest(Mean(losses), base.half_width, points=41)[0]
+        nal = lowest(Mean(losses), base.half_width, points=31)[0]
         for alpha in settings.alpha:
             both = objectives(losses, alpha)
             try:
-                maml = lowest(both["maml"], base.half_width, points=41)[0]
+                maml = lowest(both["maml"], base.half_width, points=31)[0]
             except NoMinimum:
                 maml = np.full(2, np.nan)
             gain = float(both["maml"].loss(nal) / both["maml"].loss(maml))
@@ -189,7 +202,8 @@ class Finite:
     """C.3's samples: NAL of n, MAML of tau episodes of n1 outer and n2 inner samples a task.
 
     n = n1 tau, so NAL is given the outer samples of MAML: both see the same labels in the outer
-    loss. `draws` is the number of m-sample inner steps a task in the expectation.
+    loss. `draws` is the number of m-sample inner steps a task in the expectation, `test_draws` of
+    other ones in the test.
     """
 
     figure: Fig4 | Fig6 = Fig4()
@@ -197,6 +211,7 @@ class Finite:
     tau: int = 25
     n2: int = 250
     draws: int = 40
+    test_draws: int = 200
     repeats: int = 5
     seed: int = 0
 
@@ -207,28 +222,29 @@ def finite(settings: Finite) -> pd.DataFrame:
     source is population (full inner steps), expectation (inner steps of m = n2 samples, the mean
     over seeded draws, the outer loss of the population; its NAL is the population's) or sample
     (C.3's empirical objectives (3) and (4)). Columns: source, repeat, then those of `fig4`; the
-    panel is ab or cd, the losses are the population's.
+    panel is ab or cd, nal_loss and maml_loss are the population's; and test_loss, F_m of (1) with
+    m = n2 over `test_draws` steps a task, the same ones for every row of a panel.
     """
     figure = settings.figure
     rows = []
     for panels, tasks in figure.environments().items():
         losses = task_losses(tasks, figure.activation)
         exact = objectives(losses, figure.alpha)
-        streams = np.random.default_rng(settings.seed).spawn(settings.repeats)
+        *streams, last = np.random.default_rng(settings.seed).spawn(settings.repeats + 1)
+        stepped = (tasks, figure.activation, figure.alpha, settings.n2)
+        test = expected_step(*stepped, settings.test_draws, last)
         sources = [("population", 0, exact)]
         for repeat, rng in enumerate(streams):
             inner, outer = rng.spawn(2)
-            drawn = expected_step(
-                tasks, figure.activation, figure.alpha, settings.n2, settings.draws, inner
-            )
+            drawn = expected_step(*stepped, settings.draws, inner)
             sources.append(("expectation", repeat, {"maml": drawn}))
             sources.append(("sample", repeat, empirical(tasks, figure, settings, outer)))
         for source, repeat, both in sources:
             for algorithm, objective in both.items():
                 for w in lowest(objective, figure.half_width, points=41):
-                    told = (float(exact["nal"].loss(w)), float(exact["maml"].loss(w)))
+                    told = [float(each.loss(w)) for each in (*exact.values(), test)]
                     rows.append((source, repeat, panels, algorithm, *w, *told))
-    return pd.DataFrame(rows, columns=["source", "repeat", *COLUMNS])
+    return pd.DataFrame(rows, columns=["source", "repeat", *COLUMNS, "test_loss"])
 
 
 def task_losses(tasks: Sequence[Task], activation: str) -> list[SmoothLoss]:
@@ -269,14 +285,3 @@ def empirical(
             inner = sample(task, figure.activation, settings.n2, stream)
             adapted.append(Adapted(inner, outer[-1], figure.alpha))
     return {"nal": Mean(outer), "maml": Mean(adapted)}
-
-
-def _minimiser_rows(settings: Fig4 | Fig6) -> pd.DataFrame:
-    rows = []
-    for panels, tasks in settings.environments().items():
-        both = objectives(task_losses(tasks, settings.activation), settings.alpha)
-        for panel, (algorithm, objective) in zip(panels, both.items(), strict=True):
-            for w in lowest(objective, settings.half_width):
-                told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
-                rows.append((panel, algorithm, *w, *told))
-    return pd.DataFrame(rows, columns=COLUMNS)

@@ -18,6 +18,7 @@ from mamlbook.figures.hardness import (
     task_weights,
 )
 from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
+from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theorem1
 from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
@@ -27,10 +28,14 @@ __all__ = [
     "fig1",
     "fig2",
     "fig3",
+    "fig4",
+    "fig5",
+    "fig6",
     "fig7",
     "fig8",
     "gain_map",
     "gain_over_landscapes",
+    "gain_over_settings",
     "landscapes",
     "one_step",
     "rates",
@@ -41,6 +46,7 @@ __all__ = [
     "step_sizes",
     "table3",
     "task_weights",
+    "theorem1",
     "theorem2",
     "theorem3",
     "use_style",

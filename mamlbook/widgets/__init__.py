@@ -64,3 +64,30 @@ class GainMap(anywidget.AnyWidget):
     packing = traitlets.Float(10.0).tag(sync=True)
     m = traitlets.Int(500).tag(sync=True)
     spread = traitlets.Float(0.1).tag(sync=True)
+
+
+class Landscapes(anywidget.AnyWidget):
+    """Four softplus neurons in the plane, one of them hard: both landscapes, both minimisers.
+
+    Traits: the variance `hard_variance` of the hard task's inputs and the inner learning rate
+    `alpha`. Positions, other variances and first values are those of our Figure 4 (c, d).
+    """
+
+    _esm = _script("neuron", "landscape")
+    _css = STYLE
+    hard_variance = traitlets.Float(0.5).tag(sync=True)
+    alpha = traitlets.Float(1.8).tag(sync=True)
+
+
+class Adaptation(anywidget.AnyWidget):
+    """One step of each of Figure 4's four tasks from a start of the reader's.
+
+    Traits: the start `w1`, `w2`, and those of `Landscapes`.
+    """
+
+    _esm = _script("neuron", "adaptation")
+    _css = STYLE
+    w1 = traitlets.Float(0.5).tag(sync=True)
+    w2 = traitlets.Float(2.5).tag(sync=True)
+    hard_variance = traitlets.Float(0.5).tag(sync=True)
+    alpha = traitlets.Float(1.8).tag(sync=True)

@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** An element with attributes and children; strings become text. */
 function element(tag, attributes = {}, ...children) {
-  const node = ["svg", "g", "path", "line", "circle", "rect", "text", "tspan"].includes(tag)
+  const node = ["svg", "g", "path", "line", "circle", "rect", "text", "tspan", "image"].includes(tag)
     ? document.createElementNS(SVG, tag)
     : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -86,7 +86,7 @@ function lettering(attributes, text) {
   return node;
 }
 
-/** Axes with ticks in a box of width x height; x and y map data to the picture. */
+/** Axes with ticks in a box of width x height; px and py map data to the picture, `at` maps back. */
 function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   const [left, right, top, bottom] = [44, 10, 22, xlabel ? 36 : 20];
   const scale = ([low, high], from, to) => (v) => from + ((v - low) / (high - low)) * (to - from);
@@ -141,14 +141,17 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
     node.append(element("rect", { x: px(x0), y: py(y1), width: px(x1) - px(x0), height: py(y0) - py(y1), ...attributes }));
   const below = (v, text, kind) =>
     node.append(lettering({ class: `mb-word ${kind}`, x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, text));
-  return { node, px, py, box, curve, dot, rule, below };
+  const [dx, dy] = [scale([left, width - right], ...x), scale([height - bottom, top], ...y)];
+  const at = (h, v) => [dx(h), dy(v)];
+  return { node, px, py, at, box, curve, dot, rule, below };
 }
 
 /**
  * Mount a widget: sliders above, pictures, then numbers and a sentence that is also read aloud.
  * `draw(values)` returns { pictures: {name: svg node}, table: node, sentence: nodes }.
+ * With `press`, pointing into its picture sets the traits `press.place(x, y)`; sliders say them too.
  */
-function mount({ model, el, title, sliders, size, draw }) {
+function mount({ model, el, title, sliders, size, draw, press }) {
   const controls = sliders.map((options) => slider(model, options));
   const pictures = size.map(({ name, width, height }) =>
     element("svg", { class: `mb-picture mb-${name}`, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }),
@@ -166,6 +169,19 @@ function mount({ model, el, title, sliders, size, draw }) {
       sentence,
     ),
   );
+  if (press) {
+    const picture = pictures[size.findIndex(({ name }) => name === press.picture)];
+    const place = (event) => {
+      const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
+      model.set(press.place(point.x, point.y));
+      model.save_changes();
+    };
+    picture.classList.add("mb-press");
+    picture.addEventListener("click", place); // a touch that scrolls the page is no click
+    picture.addEventListener("pointermove", (event) => {
+      if (event.buttons && event.pointerType !== "touch") place(event);
+    });
+  }
   let waiting = false;
   const redraw = () => {
     waiting = false;
