@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 
 from mamlbook.fewshot import passes
-from mamlbook.fewshot.convolution import Convolution
+from mamlbook.fewshot.convolution import Convolution, Gemm, suited
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.tasks import Episodes, labels
 
@@ -83,8 +83,8 @@ def outer_gradient(
     step = passes.backward(network, theta, tape, len(x), **how)
     adapted = theta.repeat_interleave(len(x) // sets, 0).sub_(step, alpha=learner.inner_rate)
 
-    # On a CPU a task at a time stays in the cache; on a GPU all tasks are one batch.
-    parts = 1 if theta.is_cuda else len(x)
+    # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
+    parts = 1 if (convolution or suited(theta.device)) is Gemm else len(x)
     loss, accuracy, slopes = [], [], []
     for weights, target in zip(
         adapted.chunk(parts), episodes.target.chunk(parts), strict=True
