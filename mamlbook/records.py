@@ -51,9 +51,7 @@ def provenance(
     data_digest: str | None = None,
 ) -> dict[str, Any]:
     """What a reader needs to repeat a run: `settings` is a (frozen) dataclass, seeds included."""
-    packages = [
-        name for name in ("numpy", "scipy", "pandas", "torch") if name in sys.modules
-    ]
+    packages = [name for name in ("numpy", "scipy", "pandas", "torch") if name in sys.modules]
     return {
         "command": command,
         "settings": asdict(settings),

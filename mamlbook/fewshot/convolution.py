@@ -96,9 +96,7 @@ class Gemm:
     def to_weights(x: torch.Tensor, dy: torch.Tensor, stride: int, sets: int) -> torch.Tensor:
         """Adjoint of `forward` in the weights, summed over the groups that share a set."""
         rows = patches(x, stride)
-        return torch.bmm(
-            dy.reshape(sets, -1, dy.shape[4]).mT, rows.view(sets, -1, rows.shape[2])
-        )
+        return torch.bmm(dy.reshape(sets, -1, dy.shape[4]).mT, rows.view(sets, -1, rows.shape[2]))
 
 
 Convolution = type[Direct] | type[Gemm]

@@ -1,4 +1,4 @@
-"""Accuracy after adaptation: of a task set, of a cell, of a table; intervals over tasks and seeds."""
+"""Accuracy after adaptation, of a task set, a cell and a table, with intervals over tasks and seeds."""
 
 import numpy as np
 import pandas as pd
@@ -139,9 +139,7 @@ def half_width(values: np.ndarray | pd.Series) -> float:
     return float(stats.t.ppf(0.975, len(values) - 1) * deviation)
 
 
-def by_group(
-    cell: Cell, theta: torch.Tensor, images: ImageSet, count: int = 100
-) -> pd.DataFrame:
+def by_group(cell: Cell, theta: torch.Tensor, images: ImageSet, count: int = 100) -> pd.DataFrame:
     """Rows (group, accuracy in percent, accuracy_ci95, tasks), lowest accuracy first: hard
     training tasks of one group (alphabet) at a time, which is how C.4 tells the hard ones."""
     settings, seeds = cell.settings, Seeds.of(cell.seed)

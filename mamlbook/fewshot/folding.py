@@ -50,14 +50,12 @@ class Fold:
     def tangent(self, weights: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, "Dots"]:
         """The derivative of `folded` along (weights, scale), and what it was made of."""
         w_c = torch.bmm(weights, self.covariance)
-        s = -self.s**3 * (weights * self.w_c).sum(2, keepdim=True)
+        s = -(self.s**3) * (weights * self.w_c).sum(2, keepdim=True)
         dots = Dots(weights, scale[:, :, None], s, w_c)
         gain = s * self.scale + self.s * dots.scale
         return gain * self.weights + self.s * self.scale * weights, dots
 
-    def backward_tangent(
-        self, dots: "Dots", a: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward_tangent(self, dots: "Dots", a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The derivative of `backward`'s results, where A changes by `a`."""
         s, scale, w_c, d_scale = self.s, self.scale, self.w_c, self.d_scale
         inner = (self.weights * self.a).sum(2, keepdim=True)

@@ -48,9 +48,7 @@ class GroupedStep:
             shapes, indices, runs, places = self._sorted(tasks, flags)
             order = np.argsort(np.concatenate(places)).reshape(flags.shape)
         device = self.images.device
-        moved = [
-            _to(array, device) for array in (order, flags.astype(np.int64), *runs)
-        ]
+        moved = [_to(array, device) for array in (order, flags.astype(np.int64), *runs)]
         tensors = [*moved, *(tensor for pair in indices for tensor in pair)]
         seen = self._run(shapes, len(runs), tensors)
         course += seen

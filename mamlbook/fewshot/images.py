@@ -158,9 +158,7 @@ def _from_cache(source: Source, cache: Path) -> decode.Decoded | None:
         images = np.load(cache / f"{source.name}.npy", allow_pickle=False)
         if told["digest"] != source.digest or told["sha256"] != _sha256(images):
             return None
-        return decode.Decoded(
-            images, tuple(told["classes"]), tuple(told["groups"]), told["digest"]
-        )
+        return decode.Decoded(images, tuple(told["classes"]), tuple(told["groups"]), told["digest"])
     except (OSError, ValueError, KeyError, EOFError):
         return None
 

@@ -67,9 +67,7 @@ def outer_gradient(
     adaptation for MAML, those of all examples for NAL.
     """
     shape, sets, how = episodes.shape, len(theta), {"convolution": convolution}
-    hard, soft = (
-        labels(shape.ways, count, theta.device) for count in (shape.shots, shape.targets)
-    )
+    hard, soft = (labels(shape.ways, count, theta.device) for count in (shape.shots, shape.targets))
     if learner.algorithm == "nal":
         both = torch.cat((episodes.support, episodes.target), 1)
         x = inputs(images, both, theta.dtype)
@@ -86,9 +84,7 @@ def outer_gradient(
     # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
     parts = 1 if (convolution or suited(theta.device)) is Gemm else len(x)
     loss, accuracy, slopes = [], [], []
-    for weights, target in zip(
-        adapted.chunk(parts), episodes.target.chunk(parts), strict=True
-    ):
+    for weights, target in zip(adapted.chunk(parts), episodes.target.chunk(parts), strict=True):
         y = inputs(images, target, theta.dtype)
         loss_, accuracy_, walked = _losses(network, weights, y, soft, shape, **how)
         slopes.append(passes.backward(network, weights, walked, len(weights), **how))

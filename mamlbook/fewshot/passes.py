@@ -302,7 +302,7 @@ def _normalised_backward(
             True, EPSILON, [True, True, True],
         )  # fmt: skip
         return d_z.view(block.shape), d_scale[None], d_shift[None]
-    block.u, slant = _project(scale[:, None] * d_y, block.h)
+    block.u, _ = _project(scale[:, None] * d_y, block.h)
     d_scale = (d_y * block.h).sum(1)
     return (block.s * block.u).view(block.shape), d_scale, d_y.sum(1)
 

@@ -270,17 +270,14 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
     known = [field.name for field in fields(kind)]
     for key in values:
         if key not in known:
-            raise ValueError(
-                f"{kind.__name__} has no setting {key!r}; it has {', '.join(known)}."
-            )
+            raise ValueError(f"{kind.__name__} has no setting {key!r}; it has {', '.join(known)}.")
     return kind(**values)
 
 
 def _members(images: ImageSet, names: list[str]) -> tuple[tuple[int, ...], ...]:
     """The classes of each named group."""
     return tuple(
-        tuple(index for index, group in enumerate(images.groups) if group == name)
-        for name in names
+        tuple(index for index, group in enumerate(images.groups) if group == name) for name in names
     )
 
 

@@ -65,8 +65,7 @@ class Family:
         smallest = min((len(group) for group in self.groups), default=0)
         if smallest < (1 if self.distinct else ways):
             raise ValueError(
-                f"{ways} ways need as many classes, but a group has {smallest}; "
-                "ask for fewer ways."
+                f"{ways} ways need as many classes, but a group has {smallest}; ask for fewer ways."
             )
         if self.examples.shape[1] < needed:
             raise ValueError(

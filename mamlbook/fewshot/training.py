@@ -72,7 +72,7 @@ def train(
             start, state = found
             run.restore(state)
     saved = time.monotonic()
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or _cores()
     bar = tqdm(
         total=total, initial=start, disable=not progress, unit="it", desc=_title(cells),
         mininterval=1.0,
@@ -210,6 +210,13 @@ def _identity(cells: list[Cell], images: ImageSet) -> dict:
             settings.pop(free)
         told.append({"seed": cell.seed, "data": cell.settings.data, **settings})
     return {"cells": json.loads(json.dumps(told)), "data": images.digest}
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _title(cells: list[Cell]) -> str:
