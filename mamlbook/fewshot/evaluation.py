@@ -1,4 +1,4 @@
-"""Accuracy after adaptation, of a task set, a cell and a table, with intervals over tasks and seeds."""
+"""Accuracy after adaptation of a task set, a cell, a table; intervals over tasks and over seeds."""
 
 import numpy as np
 import pandas as pd
