@@ -111,7 +111,7 @@ def alphabets(
     cell = Cell(settings, seed)
     held = images.load("omniglot")
     trained = training.train([cell], held, folder=out / cell.label)
-    rows = evaluation.by_group(cell, trained.theta, held)
+    rows = evaluation.by_group(cell, trained.theta, held, settings.evaluation_tasks)
     replace(out / "alphabets.csv", rows.to_csv(index=False).encode())
     print(rows.to_string(index=False, float_format="%.1f"))
 
