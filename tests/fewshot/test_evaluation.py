@@ -8,8 +8,8 @@ import torch
 from run_to_be_killed import SETTINGS
 from scipy import stats
 
-from mamlbook.fewshot import evaluation, learners, passes, tasks
-from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds
+from mamlbook.fewshot import evaluation, images, learners, passes, tasks
+from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, split_alphabets
 
 CELL = Cell(SETTINGS, 0)
 
@@ -67,6 +67,22 @@ def test_splits_of_cifar_share_no_image(pictures):
     assert not classes["fit"] & classes["test"]
     per_class = np.bincount([index // 60 for index in seen["fit"]], minlength=100)
     assert per_class.max() <= 45
+
+
+def test_alphabets_are_split_as_in_the_paper(real_data):
+    held = images.load("omniglot")
+    alphabets = sorted(set(held.groups))
+    for seed in range(3):
+        easy, hard = split_alphabets(alphabets, seed)
+        sizes = [len(each[name]) for each in (easy, hard) for name in ("train", "test")]
+        assert sizes == [25, 15, 5, 5]
+        assert sorted([*easy["train"], *easy["test"], *hard["train"], *hard["test"]]) == alphabets
+        assert "Sanskrit" in hard["train"] and "Bengali" in hard["test"]
+    problem = Omniglot(setting="small").problem(held, 0)
+    for mixture, name in ((problem.training, "Sanskrit"), (problem.evaluation["test"], "Bengali")):
+        (group,) = mixture.hard.groups
+        assert {held.groups[index] for index in group} == {name}
+    assert split_alphabets(alphabets, 0) != split_alphabets(alphabets, 1)
 
 
 def test_the_evaluation_seed_matters(characters, theta, monkeypatch):
