@@ -1,0 +1,1 @@
+"""The trainers against their peers: `python -m benchmarks` writes benchmarks/table.md."""

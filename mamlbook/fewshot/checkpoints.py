@@ -1,0 +1,66 @@
+"""Checkpoints: a safetensors file of the state, and a JSON file that vouches for it.
+
+Each is written beside its place and renamed, the JSON last, and the one before is kept: whenever
+the process is killed, the newest pair that agrees is a whole checkpoint.
+"""
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from mamlbook.records import replace
+
+State = dict[str, torch.Tensor]
+
+
+class CheckpointError(ValueError):
+    """A folder's checkpoints belong to another run."""
+
+
+def save(folder: Path, iteration: int, state: State, identity: dict[str, Any]) -> None:
+    """Write the state after `iteration` steps of the run `identity`; keep the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = save_tensors({name: tensor.cpu().contiguous() for name, tensor in state.items()})
+    told = {"iteration": iteration, "sha256": hashlib.sha256(data).hexdigest(), "run": identity}
+    stem = f"{iteration:08d}"
+    replace(folder / f"{stem}.safetensors", data)
+    replace(folder / f"{stem}.json", json.dumps(told, indent=1).encode())
+    for old in sorted(folder.glob("[0-9]*.json"))[:-2]:
+        old.unlink()
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def latest(folder: Path, identity: dict[str, Any]) -> tuple[int, State] | None:
+    """The newest whole checkpoint of the run `identity`, or None if there is none.
+
+    Warns of each damaged one that it passes over. Raises CheckpointError if a whole one is of
+    another run.
+    """
+    for path in sorted(folder.glob("[0-9]*.json"), reverse=True):
+        try:
+            told = json.loads(path.read_bytes())
+            data = path.with_suffix(".safetensors").read_bytes()
+            if hashlib.sha256(data).hexdigest() != told["sha256"]:
+                raise ValueError("its tensors are not the ones it vouches for")
+            state, iteration, run = load_tensors(data), told["iteration"], told["run"]
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            warnings.warn(
+                f"The checkpoint {path} is damaged ({error}); falling back to the one before.",
+                stacklevel=2,
+            )
+            continue
+        if run != json.loads(json.dumps(identity)):
+            other = [key for key in identity if run.get(key) != identity[key]]
+            raise CheckpointError(
+                f"{folder} holds checkpoints of a run with another {' and '.join(other)}; "
+                "choose another folder or delete it."
+            )
+        return iteration, state
+    return None

@@ -1,0 +1,122 @@
+"""3 x 3 convolutions of many groups, each with its own weights, and their two adjoints.
+
+Images are (G, n, height, width, channels). Weights are (W, outputs, 9 * inputs): W divides G,
+and G / W consecutive groups share one set of weights. Padding is 1. `Direct` calls oneDNN's
+convolution once per set of weights, which is fastest on a CPU; `Gemm` is one batched matrix
+product over all sets at once, which is what a GPU wants.
+"""
+
+import torch
+import torch.nn.functional as F
+
+_backward = torch.ops.aten.convolution_backward
+
+
+def outer(side: int, stride: int) -> int:
+    """Side of the output for an input of side `side`."""
+    return (side - 1) // stride + 1
+
+
+def patches(x: torch.Tensor, stride: int) -> torch.Tensor:
+    """The 3 x 3 neighbourhoods of x, (G, n * h' * w', 9 * channels)."""
+    padded = F.pad(x, (0, 0, 1, 1, 1, 1))
+    windows = padded.unfold(2, 3, stride).unfold(3, 3, stride)  # G, n, h', w', c, 3, 3
+    return windows.permute(0, 1, 2, 3, 5, 6, 4).reshape(x.shape[0], -1, 9 * x.shape[-1])
+
+
+class Direct:
+    """One call of the library's convolution for each set of weights."""
+
+    @staticmethod
+    def forward(x: torch.Tensor, weights: torch.Tensor, stride: int) -> torch.Tensor:
+        images = _nchw(x, len(weights))
+        outputs = [
+            F.conv2d(image, _kernel(kernel), stride=stride, padding=1)
+            for image, kernel in zip(images, weights, strict=True)
+        ]
+        return _nhwc(outputs, x.shape[0])
+
+    @staticmethod
+    def to_input(
+        dy: torch.Tensor, weights: torch.Tensor, stride: int, shape: torch.Size
+    ) -> torch.Tensor:
+        """Adjoint of `forward` in x, which has the shape `shape`."""
+        outputs = []
+        for image, kernel in zip(_nchw(dy, len(weights)), weights, strict=True):
+            like = image.new_empty(1).expand(len(image), shape[4], shape[2], shape[3])
+            like = torch.empty_like(like, memory_format=torch.channels_last)
+            outputs.append(
+                _backward(
+                    image, like, _kernel(kernel), None, [stride] * 2, [1, 1], [1, 1],
+                    False, [0, 0], 1, [True, False, False],
+                )[0]
+            )  # fmt: skip
+        return _nhwc(outputs, shape[0])
+
+    @staticmethod
+    def to_weights(x: torch.Tensor, dy: torch.Tensor, stride: int, sets: int) -> torch.Tensor:
+        """Adjoint of `forward` in the weights, summed over the groups that share a set."""
+        like = x.new_empty(dy.shape[-1], 3, 3, x.shape[-1]).permute(0, 3, 1, 2)
+        gradients = [
+            _backward(
+                out, image, like, None, [stride] * 2, [1, 1], [1, 1],
+                False, [0, 0], 1, [False, True, False],
+            )[1]
+            for image, out in zip(_nchw(x, sets), _nchw(dy, sets), strict=True)
+        ]  # fmt: skip
+        return torch.stack([g.permute(0, 2, 3, 1).flatten(1) for g in gradients])
+
+
+class Gemm:
+    """Neighbourhoods laid out as a matrix, then one batched product."""
+
+    @staticmethod
+    def forward(x: torch.Tensor, weights: torch.Tensor, stride: int) -> torch.Tensor:
+        height, width = outer(x.shape[2], stride), outer(x.shape[3], stride)
+        rows = patches(x, stride).view(len(weights), -1, weights.shape[2])
+        y = torch.bmm(rows, weights.mT)
+        return y.view(x.shape[0], x.shape[1], height, width, -1)
+
+    @staticmethod
+    def to_input(
+        dy: torch.Tensor, weights: torch.Tensor, stride: int, shape: torch.Size
+    ) -> torch.Tensor:
+        """Adjoint of `forward` in x, which has the shape `shape`."""
+        groups, images, high, wide = dy.shape[:4]
+        rows = torch.bmm(dy.reshape(len(weights), -1, dy.shape[4]), weights)
+        rows = rows.view(groups, images, high, wide, 3, 3, shape[4])
+        dx = dy.new_zeros(groups, images, shape[2] + 2, shape[3] + 2, shape[4])
+        for i in range(3):
+            for j in range(3):
+                into = dx[:, :, i : i + stride * high : stride, j : j + stride * wide : stride]
+                into += rows[:, :, :, :, i, j]
+        return dx[:, :, 1:-1, 1:-1].contiguous()
+
+    @staticmethod
+    def to_weights(x: torch.Tensor, dy: torch.Tensor, stride: int, sets: int) -> torch.Tensor:
+        """Adjoint of `forward` in the weights, summed over the groups that share a set."""
+        rows = patches(x, stride)
+        return torch.bmm(dy.reshape(sets, -1, dy.shape[4]).mT, rows.view(sets, -1, rows.shape[2]))
+
+
+Convolution = type[Direct] | type[Gemm]
+
+
+def suited(device: torch.device) -> Convolution:
+    """The faster way on this device."""
+    return Gemm if device.type == "cuda" else Direct
+
+
+def _nchw(x: torch.Tensor, sets: int) -> torch.Tensor:
+    """(sets, images, channels, height, width), each set channels-last in memory."""
+    return x.reshape(sets, -1, *x.shape[2:]).permute(0, 1, 4, 2, 3)
+
+
+def _nhwc(outputs: list[torch.Tensor], groups: int) -> torch.Tensor:
+    merged = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return merged.permute(0, 2, 3, 1).contiguous().unflatten(0, (groups, -1))
+
+
+def _kernel(weights: torch.Tensor) -> torch.Tensor:
+    """(outputs, inputs, 3, 3), channels-last in memory, of weights (outputs, 9 * inputs)."""
+    return weights.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)

@@ -1,0 +1,161 @@
+"""From the archives of Omniglot and CIFAR-100, in whichever container, to uint8 arrays."""
+
+import hashlib
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+CIFAR_SUPERCLASSES = (
+    "aquatic_mammals", "fish", "flowers", "food_containers", "fruit_and_vegetables",
+    "household_electrical_devices", "household_furniture", "insects", "large_carnivores",
+    "large_man-made_outdoor_things", "large_natural_outdoor_scenes",
+    "large_omnivores_and_herbivores", "medium_mammals", "non-insect_invertebrates", "people",
+    "reptiles", "small_mammals", "trees", "vehicles_1", "vehicles_2",
+)  # fmt: skip
+CIFAR_CLASSES = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle",
+    "bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle",
+    "caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch",
+    "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox",
+    "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
+    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom",
+    "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road",
+    "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake",
+    "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone",
+    "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
+    "willow_tree", "wolf", "woman", "worm",
+)  # fmt: skip
+
+
+class DataError(ValueError):
+    """A data set is missing, truncated or altered."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """images: uint8 (classes, examples, height, width, channels); digest: of the originals."""
+
+    images: np.ndarray
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    digest: str
+
+
+def omniglot(files: tuple[Path, ...]) -> Decoded:
+    """1623 characters of 50 alphabets, 20 drawings each, ink 255, resampled to 28 x 28.
+
+    The digest covers the 105 x 105 originals in order of alphabet, character and drawing.
+    """
+    drawings: dict[tuple[str, str], dict[str, bytes]] = {}
+    for file in files:
+        with _said(file), zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                parts = name.split("/")
+                if name.endswith(".png") and len(parts) >= 3:
+                    character = drawings.setdefault((parts[-3], parts[-2]), {})
+                    character[parts[-1].rpartition("_")[2]] = archive.read(name)
+    digest = hashlib.sha256()
+    images = np.empty((len(drawings), 20, 28, 28, 1), np.uint8)
+    for index, (character, held) in enumerate(sorted(drawings.items())):
+        digest.update("/".join(character).encode())
+        if len(held) != 20:
+            raise DataError(
+                f"Omniglot's {'/'.join(character)} has {len(held)} drawings instead of 20; "
+                "fetch the archives anew."
+            )
+        for drawing, (_, png) in enumerate(sorted(held.items())):
+            try:
+                original = Image.open(io.BytesIO(png)).convert("L")
+            except (UnidentifiedImageError, OSError, SyntaxError) as error:
+                raise DataError(
+                    f"A drawing of Omniglot's {'/'.join(character)} cannot be read ({error}); "
+                    "fetch the archives anew."
+                ) from None
+            digest.update(np.packbits(np.asarray(original) > 127).tobytes())
+            small = original.resize((28, 28), Image.Resampling.LANCZOS)
+            images[index, drawing, :, :, 0] = 255 - np.asarray(small)
+    names = sorted(drawings)
+    return Decoded(
+        images,
+        tuple("/".join(name) for name in names),
+        tuple(alphabet for alphabet, _ in names),
+        digest.hexdigest(),
+    )
+
+
+def cifar100(files: tuple[Path, ...]) -> Decoded:
+    """100 classes of 600 images, the 500 of the training file before the 100 of the test file.
+
+    Each record is a coarse label, a fine label, and 32 x 32 red, green and blue values; the
+    digest covers the two files' records in their order.
+    """
+    if len(files) == 1:
+        with _said(files[0]), tarfile.open(files[0]) as archive:
+            blobs = [_member(archive, name) for name in ("train.bin", "test.bin")]
+    else:
+        blobs = []
+        for file in files:
+            with _said(file), (lzma.open if file.suffix == ".xz" else open)(file, "rb") as stream:
+                blobs.append(stream.read())
+    digest = hashlib.sha256()
+    for blob, count in zip(blobs, (50_000, 10_000), strict=True):
+        digest.update(blob)
+        if len(blob) != count * 3074:
+            raise DataError(
+                f"{files[0].parent} holds {len(blob):,} bytes of CIFAR-100 where "
+                f"{count * 3074:,} belong; fetch the archives anew."
+            )
+    records = np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, 3074)
+    coarse, fine = records[:, 0], records[:, 1]
+    if fine.max() > 99 or coarse.max() > 19 or (np.bincount(fine, minlength=100) != 600).any():
+        raise DataError(
+            f"The labels in {files[0].parent} are not CIFAR-100's; fetch the archives anew."
+        )
+    order = np.argsort(fine, kind="stable")
+    pixels = records[order, 2:].reshape(100, 600, 3, 32, 32)
+    groups = coarse[order].reshape(100, 600)[:, 0]
+    return Decoded(
+        np.ascontiguousarray(pixels.transpose(0, 1, 3, 4, 2)),
+        CIFAR_CLASSES,
+        tuple(CIFAR_SUPERCLASSES[group] for group in groups),
+        digest.hexdigest(),
+    )
+
+
+def npy(array: np.ndarray) -> bytes:
+    """The array as the bytes of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+class _said:
+    """Turns whatever a damaged container raises into one sentence that names the file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        damage = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError)
+        if isinstance(error, (*damage, OSError, KeyError)):
+            raise DataError(
+                f"{self.file} is truncated or damaged ({error}); delete it and fetch it anew."
+            ) from None
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    stream = archive.extractfile(f"cifar-100-binary/{name}")
+    if stream is None:
+        raise KeyError(name)
+    return stream.read()

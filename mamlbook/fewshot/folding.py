@@ -1,0 +1,76 @@
+"""The first block's batch norm, folded into its weights.
+
+A convolution is linear in its input's patches. With the patches of a group centred, c, and their
+covariance C, the normalised output is h = s c W', s = (diag(W C W') + eps)^-1/2, so that
+y = scale h + shift needs one matrix product with the weights scale s W and no pass over the
+output to normalise it. The gradient and its tangent need the output only through
+A = d_y' c, which has the shape of W. Sizes: G groups, m patches, C filters, k = 9 * channels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from mamlbook.fewshot.network import EPSILON
+
+
+@dataclass
+class Fold:
+    """What the folded block keeps: weights (G, C, k), scale and s (G, C, 1), w_c = W C (G, C, k);
+    after its backward pass also a = A (G, C, k) and d_scale (G, C, 1)."""
+
+    weights: torch.Tensor
+    scale: torch.Tensor
+    s: torch.Tensor
+    covariance: torch.Tensor
+    w_c: torch.Tensor
+    a: torch.Tensor | None = None
+    d_scale: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, centred: torch.Tensor, weights: torch.Tensor, scale: torch.Tensor) -> "Fold":
+        """From centred patches (G, m, k), weights (G, C, k) and scale (G, C)."""
+        covariance = torch.bmm(centred.mT, centred) / centred.shape[1]
+        w_c = torch.bmm(weights, covariance)
+        variance = (weights * w_c).sum(2, keepdim=True)
+        return cls(weights, scale[:, :, None], (variance + EPSILON).rsqrt(), covariance, w_c)
+
+    @property
+    def folded(self) -> torch.Tensor:
+        """scale s W."""
+        return self.scale * self.s * self.weights
+
+    def backward(self, a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """d_weights = s scale (A - d_scale s W C) and d_scale = s diag(W A')."""
+        self.a = a
+        self.d_scale = self.s * (self.weights * a).sum(2, keepdim=True)
+        d_weights = self.s * self.scale * (a - self.d_scale * self.s * self.w_c)
+        return d_weights, self.d_scale[:, :, 0]
+
+    def tangent(self, weights: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, "Dots"]:
+        """The derivative of `folded` along (weights, scale), and what it was made of."""
+        w_c = torch.bmm(weights, self.covariance)
+        s = -(self.s**3) * (weights * self.w_c).sum(2, keepdim=True)
+        dots = Dots(weights, scale[:, :, None], s, w_c)
+        gain = s * self.scale + self.s * dots.scale
+        return gain * self.weights + self.s * self.scale * weights, dots
+
+    def backward_tangent(self, dots: "Dots", a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The derivative of `backward`'s results, where A changes by `a`."""
+        s, scale, w_c, d_scale = self.s, self.scale, self.w_c, self.d_scale
+        inner = (self.weights * self.a).sum(2, keepdim=True)
+        inner_dot = (dots.weights * self.a + self.weights * a).sum(2, keepdim=True)
+        d_scale_dot = dots.s * inner + s * inner_dot
+        gain = dots.s * scale + s * dots.scale
+        rest = a - d_scale_dot * s * w_c - d_scale * (dots.s * w_c + s * dots.w_c)
+        return gain * (self.a - d_scale * s * w_c) + s * scale * rest, d_scale_dot[:, :, 0]
+
+
+@dataclass
+class Dots:
+    """Tangents of weights (G, C, k), scale and s (G, C, 1), and W C (G, C, k)."""
+
+    weights: torch.Tensor
+    scale: torch.Tensor
+    s: torch.Tensor
+    w_c: torch.Tensor

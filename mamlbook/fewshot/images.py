@@ -1,0 +1,179 @@
+"""Omniglot and CIFAR-100 as arrays: found, decoded, checked against their digest, and cached.
+
+A file is looked for in the folder `$MAMLBOOK_DATA`, then in the user's cache, then downloaded.
+What counts is the content: the digest is taken of the decoded originals, so a repacked archive
+with the same images is as good as the upstream one, and an altered image is refused.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pooch
+import torch
+
+from mamlbook.fewshot import decode
+from mamlbook.fewshot.decode import DataError
+from mamlbook.records import replace
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size, the same number of every class.
+
+    images: uint8 (classes, examples, height, width, channels), on the device asked for.
+    classes: the name of each class; groups: the name of each class's alphabet (Omniglot) or
+    superclass (CIFAR-100); digest: SHA-256 of the decoded originals.
+    """
+
+    name: str
+    images: torch.Tensor
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    digest: str
+
+    def to(self, device: str | torch.device) -> "ImageSet":
+        """The same images on another device."""
+        return ImageSet(self.name, self.images.to(device), self.classes, self.groups, self.digest)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from: archives (name -> MD5, URLs), alternatives, and its decoder.
+
+    `files` is tried in order: each entry is a tuple of file names that together hold the set.
+    """
+
+    name: str
+    files: tuple[tuple[str, ...], ...]
+    upstream: dict[str, str]
+    urls: dict[str, tuple[str, ...]]
+    digest: str
+    decode: Callable[[tuple[Path, ...]], decode.Decoded]
+
+
+def _archived(url: str) -> str:
+    return f"https://web.archive.org/web/2022id_/{url}"
+
+
+_LAKE = "https://github.com/brendenlake/omniglot/raw/master/python/"
+_LAKE_MIRROR = "https://cdn.jsdelivr.net/gh/brendenlake/omniglot@master/python/"
+_CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
+_OMNIGLOT_FILES = ("images_background.zip", "images_evaluation.zip")
+
+SOURCES = {
+    "omniglot": Source(
+        "omniglot",
+        files=(_OMNIGLOT_FILES,),
+        upstream={
+            "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
+            "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
+        },
+        urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
+        digest="308ac7ccbf96c742c7087faf6866e19deb5e15033216577fc806ecb136c55892",
+        decode=decode.omniglot,
+    ),
+    "cifar100": Source(
+        "cifar100",
+        files=(
+            ("cifar-100-binary.tar.gz",),
+            ("train.bin", "test.bin"),
+            ("train.bin.xz", "test.bin.xz"),
+        ),
+        upstream={"cifar-100-binary.tar.gz": "md5:03b5dce01913d631647c71ecec9e9cb8"},
+        urls={"cifar-100-binary.tar.gz": (_CIFAR, _archived(_CIFAR))},
+        digest="77e2de35489d148b4822768381106640981552dfaad79ff5f0adad1e0820b874",
+        decode=decode.cifar100,
+    ),
+}
+
+
+def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
+    """The images of "omniglot" (28 x 28 x 1, ink 255) or "cifar100" (32 x 32 x 3) on `device`.
+
+    The first call decodes and leaves the arrays in the user's cache; later calls read them.
+    Omniglot's 105 x 105 originals are resampled by Pillow's Lanczos filter, as greys.
+    Raises DataError, in one sentence with the remedy, if a file is missing or not what it
+    should be; nothing is left half-written.
+    """
+    if name not in SOURCES:
+        raise DataError(f"There is no data set {name!r}; choose one of {', '.join(SOURCES)}.")
+    source = SOURCES[name]
+    cache = Path(pooch.os_cache("mamlbook"))
+    held = _from_cache(source, cache)
+    if held is None:
+        files = _find(source, cache)
+        held = source.decode(files)
+        if held.digest != source.digest:
+            listed = " and ".join(str(file) for file in files)
+            raise DataError(
+                f"{listed} decode to other images than {name}'s (digest {held.digest[:12]}..., "
+                f"expected {source.digest[:12]}...); fetch them anew."
+            )
+        _to_cache(source, cache, held)
+    images = torch.from_numpy(held.images).to(device)
+    return ImageSet(name, images, held.classes, held.groups, held.digest)
+
+
+def _find(source: Source, cache: Path) -> tuple[Path, ...]:
+    """The archives of a data set: from $MAMLBOOK_DATA, from the cache, or downloaded there."""
+    folders = [cache]
+    given = os.environ.get("MAMLBOOK_DATA")
+    if given:
+        if not Path(given).is_dir():
+            raise DataError(
+                f"MAMLBOOK_DATA is {given!r}, which is not a folder; set it to the folder "
+                f"that holds {source.name}'s archives, or unset it to download them."
+            )
+        folders = [Path(given) / source.name, Path(given), cache]
+    for folder in folders:
+        for names in source.files:
+            files = tuple(folder / name for name in names)
+            if all(file.is_file() for file in files):
+                return files
+    return tuple(_download(source, name, cache) for name in source.upstream)
+
+
+def _download(source: Source, name: str, cache: Path) -> Path:
+    failures = []
+    for url in source.urls[name]:
+        try:
+            return Path(pooch.retrieve(url, source.upstream[name], fname=name, path=cache))
+        except (OSError, ValueError) as error:  # no network, or a hash that does not match
+            failures.append(f"{url}: {type(error).__name__}")
+    raise DataError(
+        f"{name} of {source.name} is neither in $MAMLBOOK_DATA nor in {cache} and could not be "
+        f"downloaded ({'; '.join(failures)}); put it into a folder and set MAMLBOOK_DATA to it."
+    )
+
+
+def _from_cache(source: Source, cache: Path) -> decode.Decoded | None:
+    """The decoded arrays of an earlier call, or None if there are none or they are damaged."""
+    try:
+        told = json.loads((cache / f"{source.name}.json").read_bytes())
+        images = np.load(cache / f"{source.name}.npy", allow_pickle=False)
+        if told["digest"] != source.digest or told["sha256"] != _sha256(images):
+            return None
+        return decode.Decoded(images, tuple(told["classes"]), tuple(told["groups"]), told["digest"])
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+
+
+def _to_cache(source: Source, cache: Path, held: decode.Decoded) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    told = {
+        "digest": held.digest,
+        "sha256": _sha256(held.images),
+        "classes": held.classes,
+        "groups": held.groups,
+    }
+    replace(cache / f"{source.name}.npy", decode.npy(held.images))
+    replace(cache / f"{source.name}.json", json.dumps(told, ensure_ascii=False).encode())
+
+
+def _sha256(images: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()

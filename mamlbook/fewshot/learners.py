@@ -1,0 +1,149 @@
+"""MAML and NAL: the gradients of their outer loops, and adaptation to a task.
+
+A task's loss on its support and target examples is L_s and L_t, means of cross entropies. NAL
+minimises the mean over tasks of the loss on all its examples; MAML that of L_t(w'), where
+w' = w - alpha grad L_s(w). MAML's gradient is (I - alpha H_s(w)) grad L_t(w'): one pass over the
+support sets at the shared w, a first-order pass over the targets at each task's w', and one
+Hessian-vector product on the support sets, summed over tasks. Without H_s it is first-order MAML.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from mamlbook.fewshot import passes
+from mamlbook.fewshot.convolution import Convolution, Gemm, suited
+from mamlbook.fewshot.network import Network
+from mamlbook.fewshot.tasks import Episodes, labels
+
+
+@dataclass(frozen=True)
+class Learner:
+    """algorithm: "maml" (exact), "maml-first" (without second derivatives) or "nal";
+    inner_rate: alpha, the step of a task's adaptation."""
+
+    algorithm: Literal["maml", "maml-first", "nal"]
+    inner_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ("maml", "maml-first", "nal"):
+            raise ValueError(
+                f"algorithm is {self.algorithm!r}; choose 'maml', 'maml-first' or 'nal'."
+            )
+        if not self.inner_rate > 0:
+            raise ValueError(f"The inner rate is {self.inner_rate}; it must be positive.")
+
+
+def inputs(images: torch.Tensor, indices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Images (G, n, side, side, channels) in [0, 1], of uint8 (all, ...) and indices (G, n)."""
+    chosen = images.index_select(0, indices.flatten()).to(dtype).div_(255)
+    return chosen.unflatten(0, indices.shape)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """gradient (W, size): summed over the tasks of a set of parameters; loss, accuracy (G,)."""
+
+    gradient: torch.Tensor
+    loss: torch.Tensor
+    accuracy: torch.Tensor
+
+
+def outer_gradient(
+    learner: Learner,
+    network: Network,
+    theta: torch.Tensor,
+    images: torch.Tensor,
+    episodes: Episodes,
+    *,
+    convolution: Convolution | None = None,
+) -> Outcome:
+    """The outer gradient for theta (W, size) on G tasks, G / W consecutive ones for each set.
+
+    images: uint8 (all, side, side, channels). Loss and accuracy are the targets' after
+    adaptation for MAML, those of all examples for NAL.
+    """
+    shape, sets, how = episodes.shape, len(theta), {"convolution": convolution}
+    hard, soft = (labels(shape.ways, count, theta.device) for count in (shape.shots, shape.targets))
+    if learner.algorithm == "nal":
+        both = torch.cat((episodes.support, episodes.target), 1)
+        x = inputs(images, both, theta.dtype)
+        loss, accuracy, tape = _losses(network, theta, x, torch.cat((hard, soft)), shape, **how)
+        gradient = passes.backward(network, theta, tape, sets, **how)
+        return Outcome(gradient, loss, accuracy)
+
+    exact = learner.algorithm == "maml"
+    x = inputs(images, episodes.support, theta.dtype)
+    _, _, tape = _losses(network, theta, x, hard, shape, tangents=exact, **how)
+    step = passes.backward(network, theta, tape, len(x), **how)
+    adapted = theta.repeat_interleave(len(x) // sets, 0).sub_(step, alpha=learner.inner_rate)
+
+    # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
+    parts = 1 if (convolution or suited(theta.device)) is Gemm else len(x)
+    loss, accuracy, slopes = [], [], []
+    for weights, target in zip(adapted.chunk(parts), episodes.target.chunk(parts), strict=True):
+        y = inputs(images, target, theta.dtype)
+        loss_, accuracy_, walked = _losses(network, weights, y, soft, shape, **how)
+        slopes.append(passes.backward(network, weights, walked, len(weights), **how))
+        loss.append(loss_)
+        accuracy.append(accuracy_)
+    slope = torch.cat(slopes)
+    gradient = slope.unflatten(0, (sets, -1)).sum(1)
+    if exact:
+        curved = passes.hessian_vector(network, theta, tape, slope, sets, **how)
+        gradient = gradient.sub_(curved, alpha=learner.inner_rate)
+    return Outcome(gradient, torch.cat(loss), torch.cat(accuracy))
+
+
+def adapt(
+    learner: Learner,
+    network: Network,
+    theta: torch.Tensor,
+    images: torch.Tensor,
+    episodes: Episodes,
+    steps: int,
+) -> torch.Tensor:
+    """(G, size): the parameters after `steps` inner steps on each of G support sets."""
+    shape = episodes.shape
+    x = inputs(images, episodes.support, theta.dtype)
+    for _ in range(steps):
+        y = labels(shape.ways, shape.shots, theta.device)
+        _, _, tape = _losses(network, theta, x, y, shape)
+        step = passes.backward(network, theta, tape, len(x))
+        theta = theta.repeat_interleave(len(x) // len(theta), 0)
+        theta = theta.sub_(step, alpha=learner.inner_rate)
+    return theta.expand(len(x), -1)
+
+
+def spread(
+    learner: Learner,
+    network: Network,
+    theta: torch.Tensor,
+    images: torch.Tensor,
+    batches: list[Episodes],
+    team: Executor,
+) -> list[Outcome]:
+    """`outer_gradient` of each batch of tasks for theta (1, size), by the threads of `team`.
+
+    The pieces do not depend on the number of threads, and each runs on one: the results are
+    the same bits whatever the team.
+    """
+    pieces = [piece for batch in batches for piece in _pieces(batch)]
+    return list(
+        team.map(lambda piece: outer_gradient(learner, network, theta, images, piece), pieces)
+    )
+
+
+def _pieces(batch: Episodes, size: int = 2) -> Iterator[Episodes]:
+    for start in range(0, len(batch.support), size):
+        yield batch[start : start + size]
+
+
+def _losses(network, theta, x, y, shape, *, tangents=False, convolution=None):
+    logits, tape = passes.forward(
+        network, theta, x, shape.ways, tangents=tangents, convolution=convolution
+    )
+    return *passes.cross_entropy(tape, logits, y), tape

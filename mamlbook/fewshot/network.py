@@ -1,0 +1,98 @@
+"""The convolutional network of Finn et al. (2017) for few-shot classification.
+
+Four blocks of a 3 x 3 convolution without bias (a bias before batch norm does nothing), batch
+norm with the statistics of the batch, and ReLU; then a linear head. "strided" halves the side in
+each convolution and takes the spatial mean before the head, which is Finn et al.'s network for
+Omniglot; "pooled" halves it by 2 x 2 max-pooling and flattens. "leaky" is the ReLU with slope
+0.01 of Antoniou et al. (2018). Convolutions and head start from Xavier's uniform distribution,
+scales at 1, shifts and biases at 0. Every parameter takes part in adaptation.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+BLOCKS = 4
+EPSILON = 1e-5  # added to a batch variance
+
+
+@dataclass(frozen=True)
+class Network:
+    """Sizes of the network; its parameters are one vector theta of length `size`.
+
+    side, channels: of the input images; outputs: of the head (a task of N ways uses the first
+    N); filters: of every convolution.
+    """
+
+    side: int
+    channels: int
+    outputs: int
+    filters: int = 64
+    downsampling: Literal["strided", "pooled"] = "strided"
+    activation: Literal["relu", "leaky"] = "relu"
+
+    def __post_init__(self) -> None:
+        if self.downsampling not in ("strided", "pooled"):
+            raise ValueError(
+                f"downsampling is {self.downsampling!r}; choose 'strided' or 'pooled'."
+            )
+        if self.activation not in ("relu", "leaky"):
+            raise ValueError(f"activation is {self.activation!r}; choose 'relu' or 'leaky'.")
+        if self.side < 16 or self.filters < 1:
+            raise ValueError(
+                f"The images have side {self.side} and the blocks {self.filters} filters; "
+                "the side must be at least 16 and the filters at least 1."
+            )
+
+    @property
+    def stride(self) -> int:
+        return 2 if self.downsampling == "strided" else 1
+
+    @property
+    def slope(self) -> float:
+        """Slope of the activation left of zero."""
+        return 0.01 if self.activation == "leaky" else 0.0
+
+    @property
+    def features(self) -> int:
+        """Inputs of the head."""
+        if self.downsampling == "strided":
+            return self.filters
+        return (self.side >> BLOCKS) ** 2 * self.filters
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of theta's parts: (weights, scale, shift) of each block, head, bias.
+
+        Weights are (filters, 9 * inputs), a row ordered by kernel row, kernel column, input.
+        """
+        parts: list[tuple[int, ...]] = []
+        for block in range(BLOCKS):
+            inputs = self.filters if block else self.channels
+            parts += [(self.filters, 9 * inputs), (self.filters,), (self.filters,)]
+        return (*parts, (self.outputs, self.features), (self.outputs,))
+
+    @property
+    def size(self) -> int:
+        return sum(torch.Size(shape).numel() for shape in self.shapes)
+
+    def parts(self, theta: torch.Tensor) -> list[torch.Tensor]:
+        """Views of theta (G, size) as its parts, each with the leading group axis G."""
+        lengths = [torch.Size(shape).numel() for shape in self.shapes]
+        pieces = theta.split(lengths, 1)
+        return [piece.unflatten(1, shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+
+    def initial(self, seed: int) -> torch.Tensor:
+        """theta (1, size), float32, drawn on the host so that every device starts alike."""
+        generator = torch.Generator().manual_seed(seed)
+        theta = torch.zeros(1, self.size)
+        parts = self.parts(theta)
+        for block in range(BLOCKS):
+            weights, scale, _ = parts[3 * block : 3 * block + 3]
+            fan = weights.shape[2] + 9 * self.filters
+            weights.uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
+            scale.fill_(1)
+        fan = self.features + self.outputs
+        parts[-2].uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
+        return theta

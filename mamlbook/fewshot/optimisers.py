@@ -1,0 +1,44 @@
+"""The outer loop's optimisers, for many runs at once, in place and without a host's look."""
+
+from typing import Literal
+
+import torch
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+class Optimiser:
+    """SGD or Adam (Kingma and Ba, 2015) on theta (R, size) with a rate for each run (R, 1)."""
+
+    def __init__(
+        self, kind: Literal["sgd", "adam"], theta: torch.Tensor, rates: torch.Tensor
+    ) -> None:
+        self.theta, self.rates = theta, rates
+        self.moments = []
+        if kind == "adam":
+            self.moments = [torch.zeros_like(theta), torch.zeros_like(theta)]
+        self.count = torch.zeros((), device=theta.device)
+
+    def update(self, gradient: torch.Tensor) -> None:
+        """One step along the gradient (R, size)."""
+        if not self.moments:
+            self.theta.sub_(self.rates * gradient)
+            return
+        self.count += 1
+        for moment, beta, power in zip(self.moments, BETAS, (1, 2), strict=True):
+            moment.mul_(beta).add_(gradient**power, alpha=1 - beta)
+        first, second = (
+            moment / (1 - beta**self.count)
+            for moment, beta in zip(self.moments, BETAS, strict=True)
+        )
+        self.theta.sub_(self.rates * first / (second.sqrt_() + EPSILON))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that an update depends on."""
+        moments = {f"moment{index}": moment for index, moment in enumerate(self.moments, 1)}
+        return {"theta": self.theta, "count": self.count, **moments}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over a state, in place."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])

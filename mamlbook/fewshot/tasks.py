@@ -1,0 +1,155 @@
+"""N-way K-shot tasks, easy and hard, drawn many at a time on the device of the images.
+
+A task is N classes, in random order, with K support and Q target examples of each. The label of
+an example is the place of its class in that order, so a label means nothing outside its task.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Number of classes N, of support examples per class K, and of targets per class Q."""
+
+    ways: int
+    shots: int
+    targets: int
+
+    def __post_init__(self) -> None:
+        for name in ("ways", "shots", "targets"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Tasks of one shape as flat indices into images.flatten(0, 1).
+
+    support: int64 (tasks, N * K); target: int64 (tasks, N * Q); class by class, so the labels
+    are 0 (K times), 1 (K times), ... for every task.
+    """
+
+    shape: Shape
+    support: torch.Tensor
+    target: torch.Tensor
+
+    def __getitem__(self, which: torch.Tensor | slice) -> "Episodes":
+        return Episodes(self.shape, self.support[which], self.target[which])
+
+
+@dataclass(frozen=True)
+class Family:
+    """A distribution of tasks of one shape.
+
+    groups: class indices, group by group (alphabets; for CIFAR-100 one group of all classes).
+    distinct: True draws N distinct groups uniformly and one class of each (Omniglot's easy
+    tasks, C.4); False draws one group uniformly and N of its classes (its hard tasks).
+    examples: int64 (classes, E), the examples of each class that may be used.
+    """
+
+    shape: Shape
+    groups: tuple[tuple[int, ...], ...]
+    distinct: bool
+    examples: torch.Tensor
+
+    def __post_init__(self) -> None:
+        ways, needed = self.shape.ways, self.shape.shots + self.shape.targets
+        if self.distinct and len(self.groups) < ways:
+            raise ValueError(
+                f"{ways} ways need as many groups, but there are {len(self.groups)}; "
+                "ask for fewer ways."
+            )
+        smallest = min((len(group) for group in self.groups), default=0)
+        if smallest < (1 if self.distinct else ways):
+            raise ValueError(
+                f"{ways} ways need as many classes, but a group has {smallest}; ask for fewer ways."
+            )
+        if self.examples.shape[1] < needed:
+            raise ValueError(
+                f"{self.shape.shots} shots and {self.shape.targets} targets need {needed} "
+                f"examples of a class, but there are {self.examples.shape[1]}; ask for fewer."
+            )
+
+    def draw(self, count: int, generator: torch.Generator, total: int) -> Episodes:
+        """`count` independent tasks; `total`: examples of a class in the image tensor."""
+        device, shape = generator.device, self.shape
+        width = max(len(group) for group in self.groups)
+        table = torch.full((len(self.groups), width), -1)
+        for row, group in enumerate(self.groups):
+            table[row, : len(group)] = torch.tensor(group)
+        table = table.to(device)
+
+        def rand(*size: int) -> torch.Tensor:
+            return torch.rand(size, generator=generator, device=device)
+
+        if self.distinct:
+            chosen = rand(count, len(self.groups)).topk(shape.ways).indices
+            sizes = (table >= 0).sum(1)[chosen]
+            # float32 rounding can lift u * size to size itself
+            member = (rand(count, shape.ways) * sizes).long().minimum(sizes - 1)
+            classes = table[chosen, member]
+        else:
+            group = (rand(count) * len(self.groups)).long().clamp(max=len(self.groups) - 1)
+            rows = table[group]
+            scores = rand(count, width).masked_fill(rows < 0, -1.0)
+            classes = rows.gather(1, scores.topk(shape.ways).indices)
+        allowed = self.examples.to(device)[classes]
+        picked = rand(*allowed.shape).topk(shape.shots + shape.targets).indices
+        flat = classes[:, :, None] * total + allowed.gather(2, picked)
+        support, target = flat.split((shape.shots, shape.targets), 2)
+        return Episodes(shape, support.flatten(1), target.flatten(1))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Each task is hard with probability `hard_probability`, else easy.
+
+    total: examples of a class in the image tensor that the indices point into.
+    """
+
+    easy: Family
+    hard: Family
+    hard_probability: float
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hard_probability <= 1:
+            raise ValueError(
+                f"The probability of a hard task is {self.hard_probability}; "
+                "it must lie between 0 and 1."
+            )
+
+    def draw(
+        self, count: int, seed: tuple[int, ...], device: str | torch.device
+    ) -> tuple[np.ndarray, Episodes, Episodes]:
+        """`count` tasks: flags (count,), True for hard, and as many easy and as many hard tasks.
+
+        Task t is the t-th hard one where flags[t], else the t-th easy one. The flags are drawn
+        on the host, which so knows every shape without waiting for the device.
+        """
+        sequences = np.random.SeedSequence(seed).spawn(3)
+        flags = np.random.default_rng(sequences[0]).random(count) < self.hard_probability
+        drawn = []
+        for family, sequence in zip((self.easy, self.hard), sequences[1:], strict=True):
+            generator = torch.Generator(device)
+            generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+            drawn.append(family.draw(count, generator, self.total))
+        return flags, drawn[0], drawn[1]
+
+
+def merge(flags: np.ndarray, easy: Episodes, hard: Episodes) -> Episodes:
+    """The hard task where flags[t], else the easy one; both must have one shape."""
+    which = torch.from_numpy(flags).to(easy.support.device)[:, None]
+    return Episodes(
+        easy.shape,
+        torch.where(which, hard.support, easy.support),
+        torch.where(which, hard.target, easy.target),
+    )
+
+
+def labels(ways: int, per_class: int, device: str | torch.device = "cpu") -> torch.Tensor:
+    """int64 (ways * per_class,): the labels of `per_class` examples of each class in turn."""
+    return torch.arange(ways, device=device).repeat_interleave(per_class)

@@ -1,0 +1,234 @@
+"""The outer loop: cells trained singly on a CPU or, as groups of one batch, on a GPU.
+
+Tasks are drawn a block of iterations at a time from a seed of the block's own, so the iteration
+alone says which tasks come next and a run that was killed continues as if it had not been.
+"""
+
+import json
+import os
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mamlbook.fewshot import checkpoints, learners
+from mamlbook.fewshot.grouped import GroupedStep
+from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot.optimisers import Optimiser
+from mamlbook.fewshot.settings import Cell, Problem, Seeds
+from mamlbook.fewshot.tasks import Episodes, merge
+
+BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, together
+
+
+@dataclass(frozen=True)
+class Trained:
+    """theta (R, size) of R cells after training, and the course of it.
+
+    curve (R, iterations / 25, 2, 3): for the easy and the hard tasks of 25 iterations their
+    number and the sums of their losses and accuracies (MAML's after adaptation).
+    """
+
+    cells: tuple[Cell, ...]
+    theta: torch.Tensor
+    curve: torch.Tensor
+
+
+def train(
+    cells: list[Cell],
+    images: ImageSet,
+    *,
+    folder: Path | None = None,
+    threads: int | None = None,
+    grouped: bool | None = None,
+    save_every: float = 60.0,
+    progress: bool = True,
+) -> Trained:
+    """Train cells on the device of `images`; checkpoints in `folder`, every `save_every` seconds.
+
+    The cells may differ in seed, setting and outer rate alone. On a GPU (or with `grouped`)
+    all their tasks are one batch; else they run task by task on `threads` threads, by default
+    one for each core it may use, which does not change a bit of the result.
+    """
+    device = images.images.device
+    run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped)
+    settings = cells[0].settings
+    total = settings.iterations
+    identity = _identity(cells, images)
+    start = 0
+    if folder is not None:
+        found = checkpoints.latest(folder, identity)
+        if found is not None and found[0] > total:
+            raise checkpoints.CheckpointError(
+                f"{folder} is at iteration {found[0]}, past the {total} asked for; "
+                "ask for more or choose another folder."
+            )
+        if found is not None:
+            start, state = found
+            run.restore(state)
+    saved = time.monotonic()
+    threads = threads or _cores()
+    bar = tqdm(
+        total=total, initial=start, disable=not progress, unit="it", desc=_title(cells),
+        mininterval=1.0,
+    )  # fmt: skip
+    with bar, _single_threaded(), ThreadPoolExecutor(threads) as team:
+        while start < total:
+            stop = min(total, (start // BLOCK + 1) * BLOCK)
+            run.block(start, stop, team)
+            bar.update(stop - start)
+            bar.set_postfix_str(run.course(start // BLOCK))
+            start = stop
+            due = time.monotonic() - saved >= save_every
+            if folder is not None and (due or start == total):
+                checkpoints.save(folder, start, run.state(start), identity)
+                saved = time.monotonic()
+    return Trained(tuple(cells), run.optimiser.theta, run.curve.cpu())
+
+
+class _Run:
+    """Parameters, optimiser and course of R cells that train together."""
+
+    def __init__(self, cells: list[Cell], images: ImageSet, grouped: bool) -> None:
+        _check_alike(cells)
+        self.settings = settings = cells[0].settings
+        self.network, self.learner = settings.network, settings.learner
+        device = images.images.device
+        self.images = images.images.flatten(0, 1)
+        self.seeds = [Seeds.of(cell.seed) for cell in cells]
+        self.problems: list[Problem] = [
+            cell.settings.problem(images, seeds.split)
+            for cell, seeds in zip(cells, self.seeds, strict=True)
+        ]
+        theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
+        rates = torch.tensor([[cell.settings.rate] for cell in cells])
+        self.optimiser = Optimiser(settings.optimiser, theta.to(device), rates.to(device))
+        blocks = -(-settings.iterations // BLOCK)
+        self.curve = torch.zeros(len(cells), blocks, 2, 3, device=device)
+        self.step = None
+        if grouped:
+            self.step = GroupedStep(
+                self.network, self.learner, self.optimiser, self.images, settings.tasks
+            )
+
+    def block(self, start: int, stop: int, team: Executor) -> None:
+        """Iterations start to stop, all of one block."""
+        block, count = start // BLOCK, self.settings.tasks
+        drawn = [
+            problem.training.draw(BLOCK * count, (seeds.tasks, block), self.images.device)
+            for problem, seeds in zip(self.problems, self.seeds, strict=True)
+        ]
+        course = self.curve[:, block]
+        for iteration in range(start, stop):
+            first = (iteration - block * BLOCK) * count
+            tasks = [
+                (flags[first : first + count], *(each[first : first + count] for each in pair))
+                for flags, *pair in drawn
+            ]
+            if self.step is not None:
+                self.step(tasks, course)
+            else:
+                self._singly(tasks, course, team)
+
+    def _singly(
+        self,
+        tasks: list[tuple[np.ndarray, Episodes, Episodes]],
+        course: torch.Tensor,
+        team: Executor,
+    ) -> None:
+        gradient = torch.empty_like(self.optimiser.theta)
+        for row, (flags, easy, hard) in enumerate(tasks):
+            theta = self.optimiser.theta[row : row + 1]
+            if easy.shape == hard.shape:
+                batches, order = [merge(flags, easy, hard)], flags
+            else:
+                batches = [
+                    each[torch.from_numpy(np.flatnonzero(flags == kind))]
+                    for each, kind in ((easy, False), (hard, True))
+                ]
+                batches = [each for each in batches if len(each.support)]
+                order = np.sort(flags)
+            outcomes = learners.spread(
+                self.learner, self.network, theta, self.images, batches, team
+            )
+            gradient[row] = sum(each.gradient[0] for each in outcomes) / len(flags)
+            which = torch.from_numpy(order.astype(np.int64))
+            seen = torch.stack(
+                [
+                    torch.ones(len(flags)),
+                    torch.cat([each.loss for each in outcomes]),
+                    torch.cat([each.accuracy for each in outcomes]),
+                ],
+                1,
+            )
+            course[row].index_add_(0, which, seen)
+        self.optimiser.update(gradient)
+
+    def course(self, block: int) -> str:
+        """The mean accuracies of a block of iterations, in words."""
+        number, _, accuracy = self.curve[:, block].sum(0).unbind(1)
+        means = (100 * accuracy / number).tolist()
+        return f"easy {means[0]:.1f} % hard {means[1]:.1f} %"
+
+    def state(self, iteration: int) -> checkpoints.State:
+        return {**self.optimiser.state(), "curve": self.curve[:, : -(-iteration // BLOCK)]}
+
+    def restore(self, state: checkpoints.State) -> None:
+        curve = state.pop("curve")
+        self.curve[:, : curve.shape[1]] = curve.to(self.curve.device)
+        self.optimiser.restore(state)
+
+
+def _check_alike(cells: list[Cell]) -> None:
+    def rest(cell: Cell) -> dict:
+        told = asdict(cell.settings)
+        for free in ("outer_rate", "setting", "p"):
+            told.pop(free, None)
+        return {"data": cell.settings.data, **told}
+
+    if not cells:
+        raise ValueError("There is no cell to train; give at least one seed.")
+    for cell in cells:
+        if rest(cell) != rest(cells[0]):
+            raise ValueError(
+                f"{cell.label} and {cells[0].label} cannot be trained together; only seed, "
+                "setting and outer rate may differ."
+            )
+
+
+def _identity(cells: list[Cell], images: ImageSet) -> dict:
+    """What a checkpoint must agree with; a run may be continued to more iterations."""
+    told = []
+    for cell in cells:
+        settings = asdict(cell.settings)
+        for free in ("iterations", "evaluation_tasks", "steps"):
+            settings.pop(free)
+        told.append({"seed": cell.seed, "data": cell.settings.data, **settings})
+    return {"cells": json.loads(json.dumps(told)), "data": images.digest}
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _title(cells: list[Cell]) -> str:
+    return cells[0].label if len(cells) == 1 else f"{cells[0].label} and {len(cells) - 1} more"
+
+
+@contextmanager
+def _single_threaded():
+    """One thread inside each operation: the tasks run in parallel, not the operations."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

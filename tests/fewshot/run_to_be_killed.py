@@ -1,0 +1,33 @@
+"""Trains a small cell in FOLDER, printing each checkpoint: the process that a test kills."""
+
+import sys
+from pathlib import Path
+
+import conftest
+
+from mamlbook.fewshot import checkpoints, evaluation, training
+from mamlbook.fewshot.settings import Cell, Omniglot
+
+SETTINGS = Omniglot(
+    setting="all", iterations=100, tasks=3, targets=2, filters=4, optimiser="adam",
+    evaluation_tasks=20,
+)  # fmt: skip
+
+
+def main(folder: Path) -> None:
+    save = checkpoints.save
+
+    def loudly(folder, iteration, *rest):
+        save(folder, iteration, *rest)
+        print(iteration, flush=True)
+
+    checkpoints.save = loudly
+    cell = Cell(SETTINGS, 3)
+    images = conftest.characters()
+    trained = training.train([cell], images, folder=folder, save_every=0, progress=False)
+    rows = evaluation.evaluate(cell, trained.theta, images)
+    rows.to_csv(folder / "rows.csv", index=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

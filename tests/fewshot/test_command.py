@@ -1,0 +1,111 @@
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import conftest
+import pandas as pd
+import pytest
+import tyro
+from run_to_be_killed import SETTINGS
+
+from mamlbook.fewshot import command, evaluation, images, training
+from mamlbook.fewshot.settings import Cell
+
+TINY = dataclasses.replace(SETTINGS, iterations=2)
+CELLS = [Cell(TINY, seed) for seed in range(4)]
+
+
+def rows_of(cell: Cell, marks: Path | None = None) -> pd.DataFrame:
+    """Train a cell on the synthetic characters; with `marks`, the first worker dies at seed 1."""
+    if marks is not None:
+        mark = marks / str(cell.seed)
+        first = not mark.exists()
+        mark.write_text(str(os.getpid()))
+        if cell.seed == 1 and first:
+            os.kill(os.getpid(), signal.SIGKILL)
+    held = conftest.characters()
+    trained = training.train([cell], held, progress=False, threads=1)
+    return evaluation.evaluate(cell, trained.theta, held)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return [rows_of(cell) for cell in CELLS]
+
+
+def same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_cells_run_through_a_process_pool(expected):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        same(command.run_cells(rows_of, CELLS, pool), expected)
+
+
+def test_a_cluster_that_loses_a_worker_loses_no_cell(expected, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        found = command.run_cells(partial(rows_of, marks=tmp_path), CELLS, client.get_executor())
+    same(found, expected)
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "2", "3"}
+
+
+def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "load", lambda name, device: characters.to(device))
+    found = command.train_cells(CELLS[:2], tmp_path)
+    same([found], [pd.concat(expected[:2], ignore_index=True)])
+    written = pd.read_csv(tmp_path / "omniglot-all-maml-1.csv")
+    pd.testing.assert_frame_equal(written, expected[1], check_dtype=False)
+    assert (tmp_path / "omniglot-all-maml-1" / "00000002.safetensors").exists()
+    with pytest.raises(ValueError, match="'cuda', but torch sees no GPU"):
+        monkeypatch.setattr(command.torch.cuda, "is_available", lambda: False)
+        command.train_cells(CELLS, tmp_path, device="cuda")
+
+
+def said(words: list[str], capsys) -> str:
+    """What the command line says, unboxed, as it refuses."""
+    with pytest.raises(SystemExit) as refused:
+        tyro.cli(command.omniglot, args=words)
+    assert refused.value.code != 0
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
+
+
+def test_mistakes_are_told_in_one_sentence(capsys):
+    assert "iterations is 0; it must be at least 1." in said(["--iterations", "0"], capsys)
+    assert "--outer-lr" in said(["--outer-lr", "1"], capsys)
+    assert "setting" in said(["--setting", "medium"], capsys)
+
+
+@pytest.mark.slow
+def test_maml_learns_real_omniglot_within_two_cpu_minutes(real_data, tmp_path):
+    images.load("omniglot")  # decoding is not part of the two minutes
+    words = (
+        "omniglot --setting large --algorithm maml --filters 32 --tasks 4 --targets 5 "
+        "--optimiser adam --iterations 1000 --seeds 1 --evaluation-tasks 200 --out"
+    )
+    start = os.times()
+    done = subprocess.run(
+        [sys.executable, "-m", "mamlbook.fewshot.command", *words.split(), str(tmp_path)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    end = os.times()
+    assert done.returncode == 0, done.stderr
+    spent = end.children_user + end.children_system - start.children_user - start.children_system
+    assert spent < 120
+    rows = pd.read_csv(next(tmp_path.glob("*.csv")))
+    easy = rows[(rows.split == "train") & (rows.hardness == "easy")]
+    assert easy.accuracy.item() > 90

@@ -1,0 +1,192 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from run_to_be_killed import SETTINGS
+
+from mamlbook.fewshot import checkpoints, training
+from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, from_mapping
+from mamlbook.fewshot.training import train
+
+SMALL = dataclasses.replace(SETTINGS, iterations=30)
+MIXED = Cifar(
+    iterations=4, tasks=3, targets=2, filters=4, easy_shots=4, hard_shots=1, p=0.5,
+    outer_rate=0.1,
+)  # fmt: skip
+
+
+def quietly(cells, images, **more):
+    return train(cells, images, progress=False, **more)
+
+
+def process(folder: Path) -> subprocess.Popen:
+    script = Path(__file__).with_name("run_to_be_killed.py")
+    here = os.environ | {"PYTHONPATH": f"{Path.cwd()}{os.pathsep}{script.parent}"}
+    return subprocess.Popen(
+        [sys.executable, script, folder], stdout=subprocess.PIPE, text=True, env=here
+    )
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    with process(whole) as running:
+        assert running.wait() == 0
+    with process(cut) as running:
+        assert running.stdout.readline() == "25\n"
+        assert running.stdout.readline() == "50\n"
+        running.send_signal(signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL
+    assert not (cut / "rows.csv").exists()
+    with process(cut) as running:
+        left = running.stdout.read().split()
+        assert running.wait() == 0
+    assert "25" not in left and left[-1] == "100"
+    for name in ("00000100.safetensors", "rows.csv"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_training_lowers_the_loss(characters):
+    settings = dataclasses.replace(SMALL, iterations=100, filters=8, outer_rate=1e-2)
+    curve = quietly([Cell(settings, 0)], characters).curve[0]
+    mean = curve[:, :, 1].sum(1) / curve[:, :, 0].sum(1)
+    assert mean[-1] < 0.7 * mean[0]
+    assert (curve[:, :, 0].sum(1) == 25 * settings.tasks).all()
+
+
+def test_a_finished_run_goes_on_to_more_iterations(characters, tmp_path):
+    more = dataclasses.replace(SMALL, iterations=60)
+    quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
+    continued = quietly([Cell(more, 0)], characters, folder=tmp_path)
+    whole = quietly([Cell(more, 0)], characters)
+    assert torch.equal(continued.theta, whole.theta)
+    assert torch.equal(continued.curve, whole.curve)
+    with pytest.raises(checkpoints.CheckpointError, match="iteration 60, past the 30"):
+        quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["tensors", "truncated", "gone", "json"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(characters, tmp_path, damage):
+    more = dataclasses.replace(SMALL, iterations=75)
+    whole = quietly([Cell(more, 0)], characters, folder=tmp_path, save_every=0)
+    assert sorted(path.stem for path in tmp_path.glob("*.json")) == ["00000050", "00000075"]
+    last = tmp_path / "00000075.safetensors"
+    data = bytearray(last.read_bytes())
+    if damage == "gone":
+        last.unlink()
+    elif damage == "json":
+        last.with_suffix(".json").write_text("{")
+    elif damage == "truncated":
+        last.write_bytes(data[:1000])
+    else:
+        data[-1] ^= 1
+        last.write_bytes(data)
+    with pytest.warns(UserWarning, match="00000075.json is damaged .* the one before"):
+        again = quietly([Cell(more, 0)], characters, folder=tmp_path)
+    assert torch.equal(again.theta, whole.theta)
+
+
+def test_checkpoints_of_another_run_are_refused(characters, tmp_path):
+    quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
+    other = dataclasses.replace(SMALL, inner_rate=0.2)
+    for cell in (Cell(SMALL, 1), Cell(other, 0)):
+        with pytest.raises(checkpoints.CheckpointError, match="another cells; choose another"):
+            quietly([cell], characters, folder=tmp_path)
+
+
+def test_checkpoints_are_plain(characters, tmp_path):
+    quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    told = json.loads((tmp_path / "00000030.json").read_bytes())
+    assert told["iteration"] == 30 and told["run"]["cells"][0]["seed"] == 0
+
+
+def test_the_number_of_threads_changes_no_bit(characters):
+    one, two = (quietly([Cell(SMALL, 0)], characters, threads=count) for count in (1, 2))
+    assert torch.equal(one.theta, two.theta) and torch.equal(one.curve, two.curve)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("algorithm", ["maml", "maml-first", "nal-10"])
+def test_runs_trained_as_groups_are_the_runs_trained_singly(characters, algorithm, optimiser):
+    settings = dataclasses.replace(SMALL, iterations=3, algorithm=algorithm, optimiser=optimiser)
+    cells = [
+        Cell(dataclasses.replace(settings, outer_rate=rate), seed)
+        for seed, rate in ((0, 1e-2), (1, 1e-2), (1, 1e-3))
+    ]
+    together = quietly(cells, characters, grouped=True)
+    for row, cell in enumerate(cells):
+        alone = quietly([cell], characters, grouped=False)
+        # Adam's first steps are the signs of the gradient: a near-zero one may flip
+        loose = {"rtol": 1e-3, "atol": 2e-2 if optimiser == "adam" else 1e-5}
+        torch.testing.assert_close(together.theta[row : row + 1], alone.theta, **loose)
+        torch.testing.assert_close(together.curve[row : row + 1], alone.curve, **loose)
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "nal"])
+def test_mixed_shapes_train_as_groups_without_padding(pictures, algorithm):
+    """Easy 2-way and hard 20-way tasks in one step: each run ends where it ends alone."""
+    settings = dataclasses.replace(MIXED, algorithm=algorithm, outer_rate=0.1)
+    cells = [Cell(dataclasses.replace(settings, p=p), seed) for seed, p in ((0, 0.5), (1, 0.3))]
+    together = quietly(cells, pictures, grouped=True)
+    assert (together.curve[:, 0, :, 0] > 0).all()  # both kinds were drawn in each run
+    for row, cell in enumerate(cells):
+        alone = quietly([cell], pictures, grouped=False)
+        torch.testing.assert_close(together.theta[row : row + 1], alone.theta, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(together.curve[row : row + 1], alone.curve, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("part", ["split", "initialisation", "tasks"])
+def test_each_seed_matters_to_training(pictures, monkeypatch, part):
+    settings = dataclasses.replace(MIXED, iterations=2)
+    before = quietly([Cell(settings, 0)], pictures).theta
+    seeds = Seeds.of(0)
+    other = dataclasses.replace(seeds, **{part: getattr(seeds, part) + 1})
+    monkeypatch.setattr(training.Seeds, "of", classmethod(lambda cls, seed: other))
+    assert not torch.equal(quietly([Cell(settings, 0)], pictures).theta, before)
+
+
+def test_the_evaluation_seed_does_not_touch_training(pictures, monkeypatch):
+    before = quietly([Cell(MIXED, 0)], pictures).theta
+    other = dataclasses.replace(Seeds.of(0), evaluation=1)
+    monkeypatch.setattr(training.Seeds, "of", classmethod(lambda cls, seed: other))
+    assert torch.equal(quietly([Cell(MIXED, 0)], pictures).theta, before)
+
+
+def test_the_four_seeds_are_distinct():
+    drawn = [value for seed in range(100) for value in dataclasses.astuple(Seeds.of(seed))]
+    assert len(set(drawn)) == 400
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: from_mapping(Omniglot, {"outer_lr": 1}), "no setting 'outer_lr'; it has"),
+        (lambda: Omniglot(setting="medium"), "setting is 'medium'; choose one of large"),
+        (lambda: Omniglot(algorithm="nal"), "algorithm is 'nal'; choose one of maml"),
+        (lambda: Omniglot(iterations=0), "iterations is 0"),
+        (lambda: Omniglot(outer_rate=-1.0), "outer_rate is -1.0"),
+        (lambda: Cifar(optimiser="rmsprop"), "optimiser is 'rmsprop'"),
+        (lambda: Cifar(downsampling="mean").network, "downsampling is 'mean'"),
+        (lambda: Seeds.of(-1), "seed is -1"),
+    ],
+)
+def test_bad_settings_are_refused_in_a_sentence(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_unlike_cells_are_not_trained_together(characters):
+    cells = [Cell(SMALL, 0), Cell(dataclasses.replace(SMALL, tasks=4), 1)]
+    with pytest.raises(ValueError, match="cannot be trained together"):
+        quietly(cells, characters)
+
+
+def test_paper_rates_are_the_default():
+    assert Omniglot().rate == 1e-3 and Omniglot(algorithm="nal-10").rate == 1e-6
+    assert Cifar(algorithm="nal").rate == 1e-6 and Cifar(outer_rate=0.5).rate == 0.5
