@@ -4,7 +4,7 @@ const D = 10;
 const N1 = 25;
 const X = [-2, 0];
 const PACKING = [-1, 2];
-const CELLS = [40, 36];
+const CELLS = [32, 24];
 const MOST = 12;
 
 /** rho_easy = R = 1: no ratio of risks depends on either scale. */

@@ -3,10 +3,9 @@
 import sys
 from pathlib import Path
 
-import conftest
-
 from mamlbook.fewshot import checkpoints, evaluation, training
 from mamlbook.fewshot.settings import Cell, Omniglot
+from tests.fewshot import conftest
 
 SETTINGS = Omniglot(
     setting="all", iterations=100, tasks=3, targets=2, filters=4, optimiser="adam",

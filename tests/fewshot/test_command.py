@@ -9,14 +9,14 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import conftest
 import pandas as pd
 import pytest
 import tyro
-from run_to_be_killed import SETTINGS
 
 from mamlbook.fewshot import command, evaluation, images, training
 from mamlbook.fewshot.settings import Cell
+from tests.fewshot import conftest
+from tests.fewshot.run_to_be_killed import SETTINGS
 
 TINY = dataclasses.replace(SETTINGS, iterations=2)
 CELLS = [Cell(TINY, seed) for seed in range(4)]

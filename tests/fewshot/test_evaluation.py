@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-import reference
 import torch
-from run_to_be_killed import SETTINGS
 from scipy import stats
 
 from mamlbook.fewshot import evaluation, images, learners, passes, tasks
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, split_alphabets
+from tests.fewshot import reference
+from tests.fewshot.run_to_be_killed import SETTINGS
 
 CELL = Cell(SETTINGS, 0)
 

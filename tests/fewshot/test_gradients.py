@@ -3,12 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import reference
 import torch
 
 from mamlbook.fewshot import learners, passes, tasks
 from mamlbook.fewshot.convolution import Direct, Gemm
 from mamlbook.fewshot.network import Network
+from tests.fewshot import reference
 
 ALGORITHMS = ("maml", "maml-first", "nal")
 NETWORKS = [

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_to_be_killed import SETTINGS
 
 from mamlbook.fewshot import checkpoints, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, from_mapping
 from mamlbook.fewshot.training import train
+from tests.fewshot.run_to_be_killed import SETTINGS
 
 SMALL = dataclasses.replace(SETTINGS, iterations=30)
 MIXED = Cifar(
