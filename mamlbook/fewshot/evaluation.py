@@ -6,10 +6,10 @@ import torch
 from scipy import stats
 
 from mamlbook.fewshot import passes
+from mamlbook.fewshot.blocks import Statistics
 from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.learners import Learner, adapt, inputs
 from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.passes import Statistics
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, labels
 

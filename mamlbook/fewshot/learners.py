@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from mamlbook.fewshot import passes
+from mamlbook.fewshot import curvature, passes
 from mamlbook.fewshot.convolution import Convolution, Gemm, suited
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.tasks import Episodes, labels
@@ -93,7 +93,7 @@ def outer_gradient(
     slope = torch.cat(slopes)
     gradient = slope.unflatten(0, (sets, -1)).sum(1)
     if exact:
-        curved = passes.hessian_vector(network, theta, tape, slope, sets, **how)
+        curved = curvature.hessian_vector(network, theta, tape, slope, sets, **how)
         gradient = gradient.sub_(curved, alpha=learner.inner_rate)
     return Outcome(gradient, torch.cat(loss), torch.cat(accuracy))
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from mamlbook.fewshot import learners, passes, tasks
+from mamlbook.fewshot import curvature, learners, passes, tasks
 from mamlbook.fewshot.convolution import Direct, Gemm
 from mamlbook.fewshot.network import Network
 from tests.fewshot import reference
@@ -133,7 +133,7 @@ def test_hessian_is_symmetric():
     passes.cross_entropy(tape, logits, tasks.labels(3, 2))
     passes.backward(network, theta, tape, 1)
     u, v = torch.randn(2, 1, network.size, dtype=theta.dtype)
-    h_u, h_v = (passes.hessian_vector(network, theta, tape, each, 1) for each in (u, v))
+    h_u, h_v = (curvature.hessian_vector(network, theta, tape, each, 1) for each in (u, v))
     torch.testing.assert_close((u * h_v).sum(), (v * h_u).sum(), rtol=1e-10, atol=1e-12)
 
 
