@@ -17,12 +17,17 @@ usage: python -m mamlbook COMMAND
 
   list                  every figure and table, where its record is, and what it costs
   reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
+  train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
 """
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; bad input ends it with one sentence and exit status 2."""
-    commands: dict[str, Callable[[list[str]], int]] = {"list": list_items, "reproduce": reproduce}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "list": list_items,
+        "reproduce": reproduce,
+        "train": train,
+    }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
@@ -85,6 +90,23 @@ def reproduce(arguments: list[str]) -> int:
         description=item.settings.__doc__,
         args=arguments[1:],
     )
+
+
+def train(arguments: list[str]) -> int:
+    """Train and evaluate networks of Section 5: `train omniglot` or `train cifar`."""
+    try:
+        from mamlbook.fewshot import command
+    except ModuleNotFoundError as missing:
+        raise ValueError(
+            f"Training needs {missing.name}, which is not installed; "
+            "install it with `pip install 'mamlbook[fewshot]'`."
+        ) from None
+    kinds = {"omniglot": command.omniglot, "cifar": command.cifar, "alphabets": command.alphabets}
+    if not arguments:
+        raise ValueError(f"`train` needs one of {', '.join(kinds)}.")
+    kind = known("training", arguments[0], kinds)
+    tyro.cli(kinds[kind], prog=f"python -m mamlbook train {kind}", args=arguments[1:])
+    return 0
 
 
 def _where(item: Item) -> str:

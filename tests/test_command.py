@@ -70,6 +70,8 @@ def test_the_seed_matters_and_nothing_else_does(tmp_path):
         (["reproduce"], "needs an item"),
         (["lst"], "no command 'lst'; did you mean 'list'?"),
         (["list", "fig2"], "takes no arguments"),
+        (["train"], "needs one of omniglot, cifar, alphabets"),
+        (["train", "omniglott"], "did you mean 'omniglot'?"),
         (["reproduce", "fig7", "--repeats", "1"], "at least 2 repeats, got 1"),
         (["reproduce", "fig8", "--rho-hard", "-1"], "rho must be a positive variance, got -1"),
         (["reproduce", "fig8", "--alpha", "0"], "alpha must be positive, got 0"),

@@ -47,10 +47,10 @@ ITEMS = {
         Item("fig5", "Figure 5, Appendix B", "2 s", "neuron"),
         Item("fig6", "Figure 6, Appendix C.3", "5 s", "neuron"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
-        Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
+        Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
+        Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
         Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),
         Item("theorem3", "Theorem 3, ours for D.2", "6 s", "convergence"),
-        Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
     )
 }

@@ -1,6 +1,5 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
-import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from functools import partial
@@ -128,12 +127,3 @@ def _command(
 
 def _train_cell(cell: Cell, out: Path, device: str) -> pd.DataFrame:
     return train_group([cell], out, device=device, threads=1, progress=False)
-
-
-if __name__ == "__main__":
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            {"omniglot": omniglot, "cifar": cifar, "alphabets": alphabets}
-        )
-    except ValueError as error:
-        sys.exit(f"error: {error}")

@@ -17,7 +17,7 @@ from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.tasks import Family, Mixture, Shape
 
 # The nine alphabets of lowest accuracy after C.4's own procedure, lowest first, and Bengali, which
-# the paper counts among its ten: `python -m mamlbook.fewshot.command alphabets --optimiser adam
+# the paper counts among its ten: `python -m mamlbook train alphabets --optimiser adam
 # --iterations 2150 --evaluation-tasks 300`. Bengali came 20th there, at 83 % to Gurmukhi's 78 %.
 HARD_ALPHABETS = (
     "Braille", "Balinese", "Oriya", "Sylheti", "Kannada", "Sanskrit", "Malay_(Jawi_-_Arabic)",
