@@ -17,6 +17,12 @@ COLUMNS = {
     "fig2": "m rho_hard algorithm coordinate excess_risk",
     "fig7": "m rho_hard algorithm coordinate coordinate_ci95 excess_risk excess_risk_ci95 repeats",
     "fig8": "m rho_hard algorithm coordinate excess_risk",
+    "fig4": "panel algorithm w1 w2 nal_loss maml_loss",
+    "fig5": "panel algorithm w1 w2 nal_loss maml_loss",
+    "fig6": "panel algorithm w1 w2 nal_loss maml_loss",
+    "theorem1": "model activation M d variance_1 variance_2 spread repeat fraction alpha alpha_L "
+    "beta_1 L_1 beta_2 L_2 c1 measured nal_measured bound holds square square_holds exact "
+    "exact_holds exact_applies applies condition",
     "theorem2": "T n rms measured bound inside holds",
     "theorem3": "algorithm tasks T tau n1 n2 rms measured bound inside holds",
 }
@@ -27,6 +33,13 @@ SMALL = {
     "fig2": ["--m", "50", "--rho-hard", "0.2", "0.6"],
     "fig7": ["--m", "50", "--rho-hard", "0.2", "--iterations", "40", "--test-tasks", "20"],
     "fig8": ["--m", "50", "--rho-hard", "0.2", "0.6"],
+    "fig4": ["--points", "30"],
+    "fig5": ["--points", "30"],
+    "fig6": ["--points", "30", "--R", "0.2", "1"],
+    "theorem1": [
+        *("--seed", "1", "--networks", "softplus", "1", "tanh", "2", "--variances", "0.5", "1"),
+        *("--spreads", "0.2", "--fractions", "0.5", "--eigenvalues"),
+    ],
     "theorem2": ["--n", "200", "--T", "12", "--repeats", "20"],
     "theorem3": ["--n", "50", "--T", "100", "--tau", "1", "--repeats", "20"],
 }
@@ -54,6 +67,19 @@ def test_reproduce_writes_rows_provenance_and_picture(item, tmp_path, capsys):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_landscapes_are_stored_beside_their_minimisers(tmp_path):
+    positions = ["--positions", "1", "1", "1", "-1"]
+    main(["reproduce", "fig4", "--out", str(tmp_path), "--points", "30", *positions])
+    record = records.load("fig4", tmp_path)
+    assert record.arrays["optima_cd"].tolist() == [[1, 1], [1, -1]]
+    assert record.arrays["variances_cd"].tolist() == [1, 0.5]
+    for name, panel, column in (("nal_cd", "c", "nal_loss"), ("maml_ab", "b", "maml_loss")):
+        rows = record.rows[record.rows["panel"] == panel]
+        surface = record.arrays[name]
+        assert surface.shape == (30, 30)
+        assert rows[column].min() <= surface.min() < rows[column].min() + 0.01
+
+
 def test_the_seed_matters_and_nothing_else_does(tmp_path):
     rows = []
     for folder, seed in (("a", "0"), ("b", "1")):
@@ -72,6 +98,13 @@ def test_the_seed_matters_and_nothing_else_does(tmp_path):
         (["list", "fig2"], "takes no arguments"),
         (["train"], "needs one of omniglot, cifar, alphabets"),
         (["train", "omniglott"], "did you mean 'omniglot'?"),
+        (
+            ["reproduce", "theorem1", "--fractions", "0.5", "1.5"],
+            "strictly between 0 and 1, not 1.5",
+        ),
+        (["reproduce", "fig5", "--positions", "1", "2"], "needs 4 tasks, not ((1.0, 2.0),)"),
+        (["reproduce", "fig4", "--points", "3"], "at least 20 points an axis, not 3"),
+        (["reproduce", "fig6", "--hard-variance", "-1"], "variance must be positive and finite"),
         (["reproduce", "fig7", "--repeats", "1"], "at least 2 repeats, got 1"),
         (["reproduce", "fig8", "--rho-hard", "-1"], "rho must be a positive variance, got -1"),
         (["reproduce", "fig8", "--alpha", "0"], "alpha must be positive, got 0"),

@@ -17,7 +17,7 @@ from mamlbook.experiments.neuron import (
     fig5,
     fig6,
     finite,
-    landscapes,
+    minimisers,
     objectives,
     sweep,
     task_losses,
@@ -197,7 +197,7 @@ def distance(row, optimum):
 
 
 def test_figure_4_equal_hardness_and_one_hard_task():
-    a, b, c, d = fig4(Fig4()).itertuples()
+    a, b, c, d = minimisers(Fig4()).itertuples()
     hard = Fig4().positions[-1]
     side = Fig4().positions[-1][0] - Fig4().positions[0][0]
     assert distance(b, (a.w1, a.w2)) < 0.15 * side and a.maml_loss < 1.02 * b.maml_loss
@@ -207,16 +207,16 @@ def test_figure_4_equal_hardness_and_one_hard_task():
 
 
 def test_figure_4_about_the_origin_coincides_exactly_until_symmetry_breaks():
-    near = fig4(Fig4(positions=SYMMETRIC))
+    near = minimisers(Fig4(positions=SYMMETRIC))
     np.testing.assert_allclose(near.loc[near.panel.isin(["a", "b"]), ["w1", "w2"]], 0, atol=1e-9)
-    far = fig4(Fig4(positions=tuple((2 * x, 2 * y) for x, y in SYMMETRIC)))
+    far = minimisers(Fig4(positions=tuple((2 * x, 2 * y) for x, y in SYMMETRIC)))
     assert (far.panel == "a").sum() == 4  # NAL has four minimisers, a quarter turn apart
     np.testing.assert_allclose(far.loc[far.panel == "b", ["w1", "w2"]], 0, atol=1e-9)
 
 
 def test_minimisers_are_not_undercut_by_the_landscape():
     for make, chosen in ((fig4, Fig4(points=80)), (fig6, Fig6(points=80))):
-        surfaces, rows = landscapes(chosen), make(chosen)
+        rows, surfaces = make(chosen)
         for row in rows.itertuples():
             panels = "ab" if row.panel in "ab" else "cd"
             value = row.nal_loss if row.algorithm == "nal" else row.maml_loss
@@ -233,18 +233,17 @@ def test_minimisers_are_stationary_where_the_landscape_is_flat_too():
 
 
 def test_figure_5_splits_the_losses_of_figure_4():
-    rows = fig5(Fig5())
+    rows, surfaces = fig5(Fig5(points=30))
     means = rows.groupby("algorithm")[["nal_loss", "maml_loss"]].mean()
-    whole = fig4(Fig4()).set_index("panel").loc[["b", "a"], ["nal_loss", "maml_loss"]]
+    whole = minimisers(Fig4()).set_index("panel").loc[["b", "a"], ["nal_loss", "maml_loss"]]
     np.testing.assert_allclose(means, whole, rtol=1e-12)
-    surfaces = landscapes(Fig5(points=30))
     assert [name for name in surfaces if name.startswith("task_")] == [
         f"task_{i}" for i in range(1, 5)
     ]
 
 
 def test_figure_6_needs_distance_between_the_centres():
-    a, b, c, d = fig6(Fig6()).itertuples()
+    a, b, c, d = minimisers(Fig6()).itertuples()
     assert distance(b, (a.w1, a.w2)) < 0.12 and a.maml_loss < 1.05 * b.maml_loss
     assert distance(d, (c.w1, c.w2)) > 0.4 and c.maml_loss > 1.4 * d.maml_loss
     losses = task_losses(Fig6().environments()["cd"], "sigmoid")
@@ -261,7 +260,7 @@ def test_two_groups_have_the_centres_and_variances_asked_for():
 
 def test_sweep_agrees_with_the_figure_and_marks_what_has_no_minimum():
     rows = sweep(Sweep(alpha=(0.2, 1.8), hard_variance=(0.5,)))
-    expected = fig4(Fig4()).set_index("panel").loc[["c", "d"], ["w1", "w2", "maml_loss"]]
+    expected = minimisers(Fig4()).set_index("panel").loc[["c", "d"], ["w1", "w2", "maml_loss"]]
     np.testing.assert_allclose(
         rows.loc[rows.alpha == 1.8, ["w1", "w2", "maml_loss"]], expected, atol=1e-8
     )

@@ -91,7 +91,12 @@ def theorem1(settings: Theorem1) -> pd.DataFrame:
       exact_applies: its hypotheses hold, see mamlbook.networks.square_bound;
     - applies: Lemma 1's hypotheses hold (beta_1, beta_2 > 0, alpha_L < 1);
     - condition: beta_2 > L_1.
+
+    Raises ValueError if a fraction is not strictly between 0 and 1.
     """
+    for fraction in settings.fractions:
+        if not 0 < fraction < 1:
+            raise ValueError(f"fractions must lie strictly between 0 and 1, not {fraction}.")
     rows = []
     cases = [*_quadratics(settings), *_networks(settings)]
     for case in tqdm(cases, desc="stationary points", disable=None, leave=False):

@@ -113,13 +113,15 @@ def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 5: the minimisers of Figure 4 (a-b) on each task's own loss, one panel a task.
 
     nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`, arrays
-    those of `landscapes`.
+    those of `landscapes`. Raises ValueError unless there are four tasks.
     """
+    if len(settings.positions) != 4:
+        raise ValueError(f"Figure 5 has four panels: it needs 4 tasks, not {settings.positions}.")
     losses = task_losses(settings.environments()["ab"], settings.activation)
     rows = []
     for algorithm, objective in objectives(losses, settings.alpha).items():
         for w in lowest(objective, settings.half_width):
-            for panel, f in zip("abcd", losses, strict=False):
+            for panel, f in zip("abcd", losses, strict=True):
                 adapted = Adapted(f, f, settings.alpha)
                 rows.append((panel, algorithm, *w, float(f.loss(w)), float(adapted.loss(w))))
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -143,8 +145,11 @@ def landscapes(settings: Fig4 | Fig6) -> dict[str, np.ndarray]:
 
     `axis` (points,) holds the coordinates; surfaces are (points, points), the first index being
     w1: nal_ab, maml_ab, nal_cd, maml_cd, or task_1, task_2, ... for Figure 5. With them the
-    optima_ab (T, 2) and variances_ab (T,) of the tasks, and the same for cd.
+    optima_ab (T, 2) and variances_ab (T,) of the tasks, and the same for cd. Raises ValueError
+    for fewer than 20 points an axis, too few for a picture.
     """
+    if settings.points < 20:
+        raise ValueError(f"A landscape needs at least 20 points an axis, not {settings.points}.")
     grid = square(settings.half_width, settings.points)
     arrays = {"axis": grid[:, 0, 0]}
     for panels, tasks in settings.environments().items():

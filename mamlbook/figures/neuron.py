@@ -33,7 +33,7 @@ def fig4(rows: pd.DataFrame, arrays: Arrays) -> Figure:
             va="top",
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
         )
-    _plane(figure, grid)
+    _plane(figure, grid, ("easy", "hard"))
     return figure
 
 
@@ -47,7 +47,7 @@ def fig5(rows: pd.DataFrame, arrays: Arrays) -> Figure:
         _surface(axes, arrays, f"task_{task}", "ab", only=task - 1)
         _minimisers(axes, rows[rows["panel"] == panel])
         axes.set_title(f"({panel})  $f_{task}$")
-    _plane(figure, grid)
+    _plane(figure, grid, ("easy",))
     return figure
 
 
@@ -70,7 +70,7 @@ def _surface(axes: Axes, arrays: Arrays, name: str, panels: str, only: int | Non
         origin="lower",
         cmap="Greys",
         norm=norm,
-        alpha=0.75,
+        alpha=0.6,
         interpolation="none",  # stored with one pixel a grid point
     )
     levels = norm.inverse(np.linspace(0, 1, LEVELS + 1)[1:])
@@ -95,7 +95,7 @@ def _minimisers(axes: Axes, rows: pd.DataFrame) -> None:
         )
 
 
-def _plane(figure: Figure, grid: np.ndarray) -> None:
+def _plane(figure: Figure, grid: np.ndarray, kinds: tuple[str, ...]) -> None:
     for axes in grid.flat:
         axes.set_aspect("equal")
         axes.grid(False)
@@ -106,9 +106,9 @@ def _plane(figure: Figure, grid: np.ndarray) -> None:
     style = {"linestyle": "none", "markeredgecolor": "white", "markersize": 10}
     handles = [
         grid[0, 0].plot([], [], marker=MARKERS.get(name, "*"), color=COLOURS[name], **style)[0]
-        for name in ("nal", "maml", "easy", "hard")
+        for name in ("nal", "maml", *kinds)
     ]
-    names = ["NAL's start", "MAML's start", "easy task", "hard task"]
+    names = ["NAL's start", "MAML's start", *(f"{kind} task" for kind in kinds)]
     figure.legend(handles, names, loc="outside upper center", ncols=4)
 
 
