@@ -187,9 +187,9 @@ def test_stochastic_inner_steps_add_the_variance_of_the_gradient():
 def test_landscape_of_four_tasks_takes_under_five_seconds():
     losses = task_losses(Fig4().environments()["cd"], "softplus")
     grid = square(4.0, 200)
-    start = time.perf_counter()
+    start = time.process_time()
     objectives(losses, 1.8)["maml"].loss(grid)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def distance(row, optimum):
