@@ -279,6 +279,10 @@ def test_samples_scatter_about_the_population_and_follow_their_seed():
     centre = rows[(rows.source == "population") & (rows.algorithm == "nal")].iloc[0]
     assert np.all(distance(nal, (centre.w1, centre.w2)) < 0.5)
     assert nal.w1.nunique() == 2
+    # steps on 60 samples cost more than full ones, by the variance of the gradient
+    exact = rows[rows.source == "population"]
+    assert (exact.test_loss > 1.01 * exact.maml_loss).all()
+    assert (exact.test_loss < 3 * exact.maml_loss).all()
 
 
 def test_mean_of_one_loss_is_that_loss():

@@ -33,11 +33,11 @@ function draw({ w1, w2, hard_variance, alpha }) {
   });
 
   const rows = steps.map((step, i) => [
-    "", `task ${i + 1}, ${kindOf(i)}`, shown(`w1_${i + 1}`, step.to[0]), shown(`w2_${i + 1}`, step.to[1]),
+    "", `${i + 1}, ${kindOf(i)}`, shown(`w1_${i + 1}`, step.to[0]), shown(`w2_${i + 1}`, step.to[1]),
     shown(`before_${i + 1}`, step.before), shown(`after_${i + 1}`, step.after),
   ]);
   rows.push(["", "mean", "", "", shown("before", mean("before")), shown("after", mean("after"))]);
-  const table = numbers("", ["", "w₁ after", "w₂ after", "loss before", "loss after"], rows);
+  const table = numbers("", ["task", "w₁ after", "w₂ after", "loss before", "loss after"], rows);
   const sentence = [
     "From here one step leaves a mean loss of ", shown("left", mean("after")), "; from NAL’s start ■ it is ",
     shown("nal", nal.after), ", from MAML’s ● ", shown("maml", maml.after), ".",

@@ -7,7 +7,7 @@ function draw({ hard_variance, alpha }) {
     kind, label, shown(`${kind}_w`, start.w[0]), shown(`${kind}_to_hard`, start.toHard),
     shown(`${kind}_before`, start.before), shown(`${kind}_after`, start.after),
   ];
-  const table = numbers("", ["", "w₁ = w₂", "to the hard task", "NAL loss", "MAML loss"], [
+  const table = numbers("", ["", "w₁\u00a0=\u00a0w₂", "to hard task", "NAL loss", "MAML loss"], [
     row("nal", "■ NAL", nal), row("maml", "● MAML", maml),
   ]);
   const gain = nal.after / maml.after;
