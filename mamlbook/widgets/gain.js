@@ -12,7 +12,32 @@ function gainAt(x, packing, m, spread) {
   return mixture({ rho_hard: x, rho_easy: 1, R: 1, r_hard: 1 / packing, r_easy: spread, m, d: D }).gain;
 }
 
-function draw({ x, packing, m, spread }) {
+/** The shaded cells: made once, shaded anew when what they depend on has changed. */
+function heatmap() {
+  const [nx, ny] = CELLS;
+  const across = (X[1] - X[0]) / nx;
+  const up = (PACKING[1] - PACKING[0]) / ny;
+  const node = element("g");
+  let cells = null;
+  let known = "";
+  return (map, m, spread) => {
+    cells ??= Array.from({ length: nx * ny }, (_, k) => {
+      const [u, v] = [X[0] + (k % nx) * across, PACKING[0] + Math.floor(k / nx) * up];
+      const cell = map.box(u, u + across, v, v + up, { class: "mb-heat" });
+      node.append(cell);
+      return { cell, x: 10 ** (u + across / 2), packing: 10 ** (v + up / 2) };
+    });
+    if (known !== `${m} ${spread}`)
+      for (const { cell, x, packing } of cells) {
+        const shade = Math.log(gainAt(x, packing, m, spread)) / Math.log(MOST);
+        cell.setAttribute("fill-opacity", Math.min(1, shade).toFixed(3));
+      }
+    known = `${m} ${spread}`;
+    map.node.prepend(node);
+  };
+}
+
+function draw({ x, packing, m, spread }, heat) {
   const gain = gainAt(x, packing, m, spread);
   const cost = (N1 + 2 * m) / (N1 + m);
   const margin = (x * (1 - x) ** 2 * m) / D;
@@ -23,16 +48,7 @@ function draw({ x, packing, m, spread }) {
     width: 560, height: 340, x: X, y: PACKING, xticks: powers(...X), yticks: powers(...PACKING),
     title: "NAL’s excess risk over MAML’s: darker is more", xlabel: "hardness ratio ρ_H / ρ_E", ylabel: "R² / r_H",
   });
-  const [nx, ny] = CELLS;
-  const across = (X[1] - X[0]) / nx;
-  const up = (PACKING[1] - PACKING[0]) / ny;
-  for (let i = 0; i < nx; i += 1)
-    for (let j = 0; j < ny; j += 1) {
-      const [u, v] = [X[0] + i * across, PACKING[0] + j * up];
-      const g = gainAt(10 ** (u + across / 2), 10 ** (v + up / 2), m, spread);
-      const shade = Math.min(1, Math.log(g) / Math.log(MOST));
-      map.box(u, u + across, v, v + up, { class: "mb-heat", "fill-opacity": shade.toFixed(3) });
-    }
+  heat(map, m, spread);
   const edges = [];
   for (let k = 1; k < 400; k += 1) {
     const [u, v] = [(k - 1) / 400, k / 400].map((t) => 10 ** (X[0] + t * (X[1] - X[0])));
@@ -55,6 +71,7 @@ function draw({ x, packing, m, spread }) {
 }
 
 function render({ model, el }) {
+  const heat = heatmap();
   return mount({
     model, el,
     title: "Should I use MAML here? The gain over hardness and geography, and its cost",
@@ -65,7 +82,7 @@ function render({ model, el }) {
       { name: "m", label: "samples to adapt on, <i>m</i> (<i>d</i> = 10)", min: 10, max: 10000, log: true, whole: true, say: String },
       { name: "spread", label: "spread of the easy tasks, <i>r</i><sub>E</sub>/<i>R</i>²", min: 0.01, max: 10, log: true },
     ],
-    draw,
+    draw: (values) => draw(values, heat),
   });
 }
 

@@ -137,8 +137,12 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   };
   const rule = (v, kind) =>
     node.append(element("line", { class: `mb-rule ${kind}`, x1: px(v), x2: px(v), y1: top, y2: height - bottom }));
-  const box = (x0, x1, y0, y1, attributes) =>
-    node.append(element("rect", { x: px(x0), y: py(y1), width: px(x1) - px(x0), height: py(y0) - py(y1), ...attributes }));
+  const box = (x0, x1, y0, y1, attributes) => {
+    const [left, upper] = [px(x0), py(y1)];
+    const rect = element("rect", { x: left, y: upper, width: px(x1) - left, height: py(y0) - upper, ...attributes });
+    node.append(rect);
+    return rect;
+  };
   const below = (v, text, kind) =>
     node.append(lettering({ class: `mb-word ${kind}`, x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, text));
   const [dx, dy] = [scale([left, width - right], ...x), scale([height - bottom, top], ...y)];
