@@ -13,7 +13,7 @@ from mamlbook import widgets
         (widgets.Geography, {"R": 1.0, "r_hard": 0.2, "r_easy": 3.0, "m": 40}),
         (widgets.GainMap, {"x": 0.3, "packing": 2.0, "m": 900, "spread": 1.0}),
         (widgets.Landscapes, {"hard_variance": 0.3, "alpha": 1.1}),
-        (widgets.Adaptation, {"w1": 0.5, "w2": -1.0}),
+        (widgets.Adaptation, {"w1": 0.7, "w2": -1.0}),
     ],
 )
 def test_what_the_page_sends_python_reads(kind, moved):
