@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-import conftest
+import synthetic
 
 from mamlbook.fewshot import checkpoints, evaluation, training
 from mamlbook.fewshot.settings import Cell, Omniglot
@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
 
     checkpoints.save = loudly
     cell = Cell(SETTINGS, 3)
-    images = conftest.characters()
+    images = synthetic.characters()
     trained = training.train([cell], images, folder=folder, save_every=0, progress=False)
     rows = evaluation.evaluate(cell, trained.theta, images)
     rows.to_csv(folder / "rows.csv", index=False)

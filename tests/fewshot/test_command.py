@@ -9,9 +9,9 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import conftest
 import pandas as pd
 import pytest
+import synthetic
 import tyro
 from run_to_be_killed import SETTINGS
 
@@ -30,7 +30,7 @@ def rows_of(cell: Cell, marks: Path | None = None) -> pd.DataFrame:
         mark.write_text(str(os.getpid()))
         if cell.seed == 1 and first:
             os.kill(os.getpid(), signal.SIGKILL)
-    held = conftest.characters()
+    held = synthetic.characters()
     trained = training.train([cell], held, progress=False, threads=1)
     return evaluation.evaluate(cell, trained.theta, held)
 
