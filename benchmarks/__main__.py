@@ -34,7 +34,8 @@ def main() -> None:
         f"{platform.python_version()}, torch {torch.__version__}, "
         f"{datetime.now(UTC):%Y-%m-%d}; 64 filters; medians of {TURNS} turns, the contenders "
         "alternating, each in a process of its own. Speed is relative to learn2learn: the "
-        "median of the ratios within a turn.",
+        "median of the ratios within a turn. Load average of the machine at the start: "
+        f"{os.getloadavg()[0]:.1f} (0 is a machine of one's own).",
         "",
         "| work | contender | wall s | CPU s | speed | gradient differs by |",
         "|---|---|---|---|---|---|",

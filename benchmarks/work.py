@@ -22,6 +22,7 @@ from torch import nn
 from mamlbook.fewshot import learners, tasks
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.tasks import Episodes, Family, Shape
+from mamlbook.fewshot.training import keep_memory
 
 Step = Callable[[], torch.Tensor]
 RATE = 0.1
@@ -69,6 +70,7 @@ def ours(work: Work, threads: int, algorithm: str = "maml") -> Step:
     theta, images, episodes = work.data()
     learner = learners.Learner(algorithm, RATE)
     torch.set_num_threads(1)
+    keep_memory()
     team = ThreadPoolExecutor(threads)
 
     def step() -> torch.Tensor:

@@ -14,14 +14,19 @@ from mamlbook.fewshot.folding import Fold
 from mamlbook.fewshot.network import EPSILON, Network
 
 Statistics = list[tuple[torch.Tensor, torch.Tensor]]  # mean and variance (G, C) of each block
-gate = torch.ops.aten.leaky_relu_backward  # the activation's slope times a derivative
+
+
+def gate(d: torch.Tensor, output: torch.Tensor, slope: float) -> torch.Tensor:
+    """d, in place, times the activation's slope where it gave `output`."""
+    return torch.ops.aten.leaky_relu_backward.grad_input(d, output, slope, True, grad_input=d)
 
 
 @dataclass
 class Block:
     """What a block keeps: its input x (centred patches in the first), its output, and between
     them s (G, 1, C), h (G, m, C) or, where batch norm is the library's own, z and its mean;
-    `where` each maximum was. After the backward pass also d_y and u = P d_h (G, m, C)."""
+    `where` (G, n, h', w', C) each maximum was. After the backward pass also d_y and u = P d_h,
+    (G, m, C)."""
 
     x: torch.Tensor
     shape: tuple[int, ...]  # of the convolution's output (G, n, h, w, C)
@@ -54,14 +59,15 @@ class Tape:
         ]
 
 
-def folded(
+def first(
     block: Block,
     weights: torch.Tensor,
     scale: torch.Tensor,
     shift: torch.Tensor,
+    pooled: bool,
     given: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
-    """The first block up to its activation, (G, m, C); its patches are centred in place."""
+    """The first block up to its activation (G, n, h, w, C); its patches are centred in place."""
     centre = block.x.mean(1, keepdim=True)
     block.x = block.x.sub_(centre)
     block.mean = torch.bmm(centre, weights.mT)
@@ -69,10 +75,38 @@ def folded(
         mean, variance = given
         gain = scale * (variance + EPSILON).rsqrt()
         shift = shift + gain * (block.mean[:, 0] - mean)
-        return torch.baddbmm(shift[:, None], block.x, (gain[:, :, None] * weights).mT)
-    block.fold = Fold.of(block.x, weights, scale)
-    block.s = block.fold.s.mT
-    return torch.baddbmm(shift[:, None], block.x, block.fold.folded.mT)
+        weights = gain[:, :, None] * weights
+    else:
+        block.fold = Fold.of(block.x, weights, scale)
+        block.s = block.fold.s.mT
+        weights = block.fold.folded
+    if not pooled:
+        return torch.baddbmm(shift[:, None], block.x, weights.mT).view(block.shape)
+    maxima, where = [], []
+    for rows in _pieces(block.x.unflatten(1, (block.shape[1], -1))):
+        y = torch.baddbmm(shift[:, None], rows.flatten(1, 2), weights.mT)
+        high, low = pool(y.view(*rows.shape[:2], *block.shape[2:]))
+        maxima.append(high)
+        where.append(low)
+    block.where = torch.cat(where, 1)
+    return torch.cat(maxima, 1)
+
+
+def first_backward(block: Block, d_y: torch.Tensor) -> torch.Tensor:
+    """A = d_y' x of the first block, from the derivative d_y (G, n, h, w, C), pooled or not."""
+    if block.where is None:
+        return product(d_y.flatten(1, 3), block.x)
+    total = torch.zeros_like(block.fold.weights)
+    rows = block.x.unflatten(1, (block.shape[1], -1))
+    for d, where, x in zip(*map(_pieces, (d_y, block.where, rows)), strict=True):
+        full = unpool(d, where, block.shape)
+        total += product(full.flatten(1, 3), x.flatten(1, 2))
+    return total
+
+
+def _pieces(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Of the n images of (G, n, ...), five at a time on a CPU: what stays in its cache."""
+    return x.split(5 if x.device.type == "cpu" else x.shape[1], 1)
 
 
 def normalised(
@@ -148,20 +182,26 @@ def spread(network: Network, d_features: torch.Tensor, last: torch.Tensor) -> to
 
 def pool(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """2 x 2 maxima of (G, n, h, w, C), and where they were: indices into h * w."""
-    maxima, where = F.max_pool2d(y.flatten(0, 1).permute(0, 3, 1, 2), 2, return_indices=True)
-    pooled = maxima.permute(0, 2, 3, 1).contiguous().unflatten(0, y.shape[:2])
-    return pooled, where.permute(0, 2, 3, 1).contiguous().flatten(1, 2)
+    maxima, where = F.max_pool2d(_images(y), 2, return_indices=True)
+    return tuple(
+        each.permute(0, 2, 3, 1).contiguous().unflatten(0, y.shape[:2]) for each in (maxima, where)
+    )
 
 
-def unpool(d: torch.Tensor, block: Block) -> torch.Tensor:
-    """Adjoint of `take`."""
-    groups, count, high, wide, filters = block.shape
-    full = d.new_zeros(groups * count, high * wide, filters)
-    full.scatter_(1, block.where, d.reshape(groups * count, -1, filters))
-    return full.view(block.shape)
+def unpool(d: torch.Tensor, where: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Adjoint of `take`: d (G, n, h', w', C) at the maxima's places, zero elsewhere."""
+    like = d.new_empty(d.shape[0] * d.shape[1], *shape[2:]).permute(0, 3, 1, 2)
+    full = torch.ops.aten.max_pool2d_with_indices_backward(
+        _images(d), like, [2, 2], [2, 2], [0, 0], [1, 1], False, _images(where)
+    )
+    return full.permute(0, 2, 3, 1).contiguous().unflatten(0, d.shape[:2])
 
 
-def take(y: torch.Tensor, block: Block) -> torch.Tensor:
-    """The values of y where the maxima were, in the shape of the block's output."""
-    flat = y.flatten(0, 1).flatten(1, 2)
-    return flat.gather(1, block.where).view(block.output.shape)
+def take(y: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """The values of y (G, n, h, w, C) where the maxima were, (G, n, h', w', C)."""
+    return y.flatten(2, 3).gather(2, where.flatten(2, 3)).view(where.shape)
+
+
+def _images(x: torch.Tensor) -> torch.Tensor:
+    """(G, n, h, w, C) as the library wants it: (G n, C, h, w), channels-last in memory."""
+    return x.flatten(0, 1).permute(0, 3, 1, 2)

@@ -11,8 +11,8 @@ from mamlbook.fewshot.blocks import (
     Tape,
     collect,
     expand,
+    first_backward,
     gate,
-    product,
     project,
     spread,
     take,
@@ -59,8 +59,8 @@ def hessian_vector(
             kept.append((x_dot, h_dot, s_dot))
         y_dot = y_dot.view(block.shape)
         if block.where is not None:
-            y_dot = take(y_dot, block)
-        x_dot = gate(y_dot, block.output, network.slope, True)
+            y_dot = take(y_dot, block.where)
+        x_dot = gate(y_dot, block.output, network.slope)
     features_dot = x_dot.mean((2, 3)) if network.downsampling == "strided" else x_dot.flatten(2)
 
     head, head_dot = expand(parts[-2][:, : tape.ways], groups), dots[-2][:, : tape.ways]
@@ -80,15 +80,17 @@ def hessian_vector(
         block, (weights, scale) = tape.blocks[index], parts[3 * index : 3 * index + 2]
         weights_dot, scale_dot = dots[3 * index : 3 * index + 2]
         x_dot, h_dot, s_dot = kept[index]
-        d_y_dot = gate(d_x_dot, block.output, network.slope, True)
-        if block.where is not None:
-            d_y_dot = unpool(d_y_dot, block)
-        d_y_dot = d_y_dot.reshape(groups, -1, filters)
+        d_y_dot = gate(d_x_dot, block.output, network.slope)
         if block.fold is not None:
-            a_dot = product(d_y_dot, block.x)
+            d_shift_dot = d_y_dot.sum((1, 2, 3))
+            a_dot = first_backward(block, d_y_dot)
             d_weights_dot, d_scale_dot = block.fold.backward_tangent(s_dot, a_dot)
             d_weights_dot = collect(d_weights_dot, sets)
         else:
+            if block.where is not None:
+                d_y_dot = unpool(d_y_dot, block.where, block.shape)
+            d_y_dot = d_y_dot.flatten(1, 3)
+            d_shift_dot = d_y_dot.sum(1)
             d_scale_dot = (d_y_dot * block.h + block.d_y * h_dot).sum(1)
             scale = expand(scale, groups)[:, None]
             d_h = scale * block.d_y
@@ -102,5 +104,5 @@ def hessian_vector(
             d_weights_dot += convolution.to_weights(x_dot, d_z, stride, sets)
             d_x_dot = convolution.to_input(d_z_dot, weights, stride, x_dot.shape)
             d_x_dot += convolution.to_input(d_z, weights_dot, stride, x_dot.shape)
-        result += [collect(d_y_dot.sum(1), sets), collect(d_scale_dot, sets), d_weights_dot]
+        result += [collect(d_shift_dot, sets), collect(d_scale_dot, sets), d_weights_dot]
     return torch.cat([part.flatten(1) for part in reversed(result)], 1)

@@ -137,7 +137,9 @@ def spread(
     )
 
 
-def _pieces(batch: Episodes, size: int = 2) -> Iterator[Episodes]:
+def _pieces(batch: Episodes) -> Iterator[Episodes]:
+    """Tasks that share their pass over the support sets: about 20 images' worth."""
+    size = max(1, 20 // batch.support.shape[1])
     for start in range(0, len(batch.support), size):
         yield batch[start : start + size]
 

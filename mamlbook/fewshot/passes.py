@@ -16,12 +16,12 @@ from mamlbook.fewshot.blocks import (
     Tape,
     collect,
     expand,
-    folded,
+    first,
+    first_backward,
     gate,
     normalised,
     normalised_backward,
     pool,
-    product,
     spread,
     unpool,
 )  # fmt: skip
@@ -50,7 +50,7 @@ def forward(
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)
     fused = groups == 1 and theta.device.type == "cpu" and not tangents
-    x = images
+    pooled, x = network.downsampling == "pooled", images
     for index in range(BLOCKS):
         weights, scale, shift = parts[3 * index : 3 * index + 3]
         high = outer(x.shape[2], network.stride)
@@ -59,17 +59,16 @@ def forward(
         given = None if statistics is None else statistics[index]
         if index == 0:
             block = Block(patches(x, network.stride), shape)
-            y = folded(block, expand(weights, groups), scale, shift, given)
+            y = first(block, expand(weights, groups), scale, shift, pooled, given)
         else:
             block = Block(x, shape)
             z = convolution.forward(x, weights, network.stride).view(groups, -1, shape[4])
-            y = normalised(block, z, scale, shift, fused, given)
-        y = y.view(shape)
-        if network.downsampling == "pooled":
-            y, block.where = pool(y)
-        block.output = x = F.leaky_relu(y, network.slope)
+            y = normalised(block, z, scale, shift, fused, given).view(shape)
+            if pooled:
+                y, block.where = pool(y)
+        block.output = x = F.leaky_relu_(y, network.slope)
         tape.blocks.append(block)
-    tape.features = x.mean((2, 3)) if network.downsampling == "strided" else x.flatten(2)
+    tape.features = x.flatten(2) if pooled else x.mean((2, 3))
     head, bias = (expand(part[:, :ways], groups) for part in parts[-2:])
     return torch.baddbmm(bias[:, None], tape.features, head.mT), tape
 
@@ -111,19 +110,19 @@ def backward(
     for index in reversed(range(BLOCKS)):
         block, (weights, scale) = tape.blocks[index], parts[3 * index : 3 * index + 2]
         scale = expand(scale, groups)
-        d_y = gate(d_x, block.output, network.slope, True)
-        if block.where is not None:
-            d_y = unpool(d_y, block)
-        d_y = d_y.reshape(groups, -1, network.filters)
+        d_y = gate(d_x, block.output, network.slope)
         if block.fold is not None:
-            d_shift = d_y.sum(1)
-            d_weights, d_scale = block.fold.backward(product(d_y, block.x))
+            d_shift = d_y.sum((1, 2, 3))
+            d_weights, d_scale = block.fold.backward(first_backward(block, d_y))
             d_weights = collect(d_weights, sets)
         else:
+            if block.where is not None:
+                d_y = unpool(d_y, block.where, block.shape)
+            d_y = d_y.flatten(1, 3)
             d_z, d_scale, d_shift = normalised_backward(block, d_y, scale)
             d_weights = convolution.to_weights(block.x, d_z, network.stride, sets)
             d_x = convolution.to_input(d_z, weights, network.stride, block.x.shape)
-        if tape.tangents:
-            block.d_y = d_y
+            if tape.tangents:
+                block.d_y = d_y
         gradient += [collect(d_shift, sets), collect(d_scale, sets), d_weights]
     return torch.cat([part.flatten(1) for part in reversed(gradient)], 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mamlbook.fewshot import checkpoints, evaluation, training
 from mamlbook.fewshot.settings import Cell, Omniglot
-from tests.fewshot import conftest
+from tests.fewshot import synthetic
 
 SETTINGS = Omniglot(
     setting="all", iterations=100, tasks=3, targets=2, filters=4, optimiser="adam",
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
 
     checkpoints.save = loudly
     cell = Cell(SETTINGS, 3)
-    images = conftest.characters()
+    images = synthetic.characters()
     trained = training.train([cell], images, folder=folder, save_every=0, progress=False)
     rows = evaluation.evaluate(cell, trained.theta, images)
     rows.to_csv(folder / "rows.csv", index=False)

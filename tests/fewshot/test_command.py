@@ -15,7 +15,7 @@ import tyro
 
 from mamlbook.fewshot import command, evaluation, images, training
 from mamlbook.fewshot.settings import Cell
-from tests.fewshot import conftest
+from tests.fewshot import synthetic
 from tests.fewshot.run_to_be_killed import SETTINGS
 
 TINY = dataclasses.replace(SETTINGS, iterations=2)
@@ -30,7 +30,7 @@ def rows_of(cell: Cell, marks: Path | None = None) -> pd.DataFrame:
         mark.write_text(str(os.getpid()))
         if cell.seed == 1 and first:
             os.kill(os.getpid(), signal.SIGKILL)
-    held = conftest.characters()
+    held = synthetic.characters()
     trained = training.train([cell], held, progress=False, threads=1)
     return evaluation.evaluate(cell, trained.theta, held)
 
