@@ -95,8 +95,8 @@ def _looped(work: Work, threads: int, wrap: Callable[..., nn.Module]) -> Step:
     torch.set_num_threads(threads)
     module = _Module(work.network, theta)
     maml = wrap(module, lr=RATE)
-    y_s = tasks.labels(work.shape.ways, work.shape.shots)
-    y_t = tasks.labels(work.shape.ways, work.shape.targets)
+    ways = work.shape.ways
+    y_s, y_t = tasks.labels(ways, work.shape.shots), tasks.labels(ways, work.shape.targets)
 
     def step() -> torch.Tensor:
         module.zero_grad(set_to_none=True)
@@ -106,8 +106,8 @@ def _looped(work: Work, threads: int, wrap: Callable[..., nn.Module]) -> Step:
                 for each in (support, target)
             )
             clone = maml.clone()
-            clone.adapt(F.cross_entropy(clone(x_s), y_s))
-            F.cross_entropy(clone(x_t), y_t).backward()
+            clone.adapt(F.cross_entropy(clone(x_s)[:, :ways], y_s))
+            F.cross_entropy(clone(x_t)[:, :ways], y_t).backward()
         return module.gradient()
 
     return step

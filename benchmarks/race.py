@@ -1,0 +1,60 @@
+"""Contenders in turns, each in a process of its own."""
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+
+from tqdm import tqdm
+
+from benchmarks import work
+
+TURNS = 15
+CONTENDERS: dict[str, Callable[[work.Work, int], work.Step]] = {
+    "learn2learn 0.2.0": work.learn2learn,
+    "plain loop": work.plain,
+    "mamlbook": work.ours,
+    "mamlbook, first-order": lambda each, threads: work.ours(each, threads, "maml-first"),
+}
+
+
+def measure(each: work.Work, cores: int) -> list[str]:
+    """The lines of one work."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for name in CONTENDERS:
+        pipes[name], theirs = context.Pipe()
+        processes.append(
+            context.Process(target=_serve, args=(name, each, cores, theirs), daemon=True)
+        )
+        processes[-1].start()
+    gradients = {name: pipe.recv() for name, pipe in pipes.items()}
+    turns = {name: [] for name in CONTENDERS}
+    for _ in tqdm(range(TURNS), desc=each.name):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            turns[name].append(pipe.recv())
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send(False)
+        process.join()
+    peer, lines = next(iter(CONTENDERS)), []
+    for name in CONTENDERS:
+        wall, cpu = (statistics.median(column) for column in zip(*turns[name], strict=True))
+        speed = statistics.median(
+            theirs[0] / own[0] for theirs, own in zip(turns[peer], turns[name], strict=True)
+        )
+        gap = (gradients[name] - gradients[peer]).norm() / gradients[peer].norm()
+        lines.append(f"| {each.name} | {name} | {wall:.3f} | {cpu:.3f} | {speed:.2f} | {gap:.0e} |")
+    return lines
+
+
+def _serve(name: str, each: work.Work, cores: int, pipe) -> None:
+    """Send the gradient, then the wall and CPU seconds of one step whenever asked."""
+    step = CONTENDERS[name](each, cores)
+    for _ in range(2):
+        gradient = step()
+    pipe.send(gradient)
+    while pipe.recv():
+        wall, cpu = time.perf_counter(), time.process_time()
+        step()
+        pipe.send((time.perf_counter() - wall, time.process_time() - cpu))
