@@ -30,7 +30,10 @@ class Fold:
     @classmethod
     def of(cls, centred: torch.Tensor, weights: torch.Tensor, scale: torch.Tensor) -> "Fold":
         """From centred patches (G, m, k), weights (G, C, k) and scale (G, C)."""
-        covariance = torch.bmm(centred.mT, centred) / centred.shape[1]
+        # Summed in double precision: a gradient through batch norm is a small difference of
+        # large terms, and rounding here would cost it two digits.
+        double = centred.double()
+        covariance = (torch.bmm(double.mT, double) / centred.shape[1]).to(centred.dtype)
         w_c = torch.bmm(weights, covariance)
         variance = (weights * w_c).sum(2, keepdim=True)
         return cls(weights, scale[:, :, None], (variance + EPSILON).rsqrt(), covariance, w_c)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from mamlbook.fewshot import curvature, learners, passes, tasks
+from mamlbook.fewshot import curvature, folding, learners, passes, tasks
 from mamlbook.fewshot.convolution import Direct, Gemm
 from mamlbook.fewshot.network import Network
 from tests.fewshot import reference
@@ -160,6 +160,18 @@ def test_float32_is_near_float64():
     true = learners.outer_gradient(learner, network, theta, images, episodes).gradient
     found = learners.outer_gradient(learner, network, theta.float(), images, episodes).gradient
     assert error(found.double(), true) < 1e-3
+
+
+def test_folding_loses_no_digits_over_many_patches():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(1, 40_000, 27, generator=generator)
+    centred, weights = x - x.mean(1, keepdim=True), torch.randn(1, 8, 27, generator=generator)
+    found, true = (
+        folding.Fold.of(c, w, torch.ones(1, 8).to(c))
+        for c, w in ((centred, weights), (centred.double(), weights.double()))
+    )
+    assert error(found.covariance, true.covariance) < 1e-7
+    assert error(found.s, true.s) < 1e-6
 
 
 def test_tasks_do_not_see_each_other():
