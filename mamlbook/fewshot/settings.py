@@ -90,6 +90,16 @@ class Common:
         _one_of("optimiser", self.optimiser, ("sgd", "adam"))
 
     @property
+    def particulars(self) -> dict[str, Any]:
+        """The settings that bear on training and are not the defaults; not how long it lasts."""
+        apart = ("iterations", "evaluation_tasks", "steps", "setting", "p", "algorithm")
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in apart and getattr(self, field.name) != field.default
+        }
+
+    @property
     def rate(self) -> float:
         """The outer learning rate."""
         if self.outer_rate is not None:
@@ -266,7 +276,10 @@ class Cell:
 
     @property
     def label(self) -> str:
-        return f"{self.settings.data}-{self.settings.name}-{self.settings.algorithm}-{self.seed}"
+        """A name that no other cell has, fit for a folder."""
+        told = (f"{key}={value}" for key, value in self.settings.particulars.items())
+        settings = self.settings
+        return "-".join((settings.data, settings.name, settings.algorithm, *told, str(self.seed)))
 
 
 def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
