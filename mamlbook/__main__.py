@@ -101,7 +101,7 @@ def train(arguments: list[str]) -> int:
             f"Training needs {missing.name}, which is not installed; "
             "install it with `pip install 'mamlbook[fewshot]'`."
         ) from None
-    kinds = {"omniglot": command.omniglot, "cifar": command.cifar, "alphabets": command.alphabets}
+    kinds = {"omniglot": command.omniglot, "cifar": command.cifar}
     if not arguments:
         raise ValueError(f"`train` needs one of {', '.join(kinds)}.")
     kind = known("training", arguments[0], kinds)

@@ -103,20 +103,6 @@ def cifar(
     _command(settings, seeds, first_seed, device, workers, out)
 
 
-def alphabets(
-    settings: Annotated[Omniglot, tyro.conf.OmitArgPrefixes] = Omniglot(setting="all"),  # noqa: B008
-    seed: int = 0,
-    out: Path = OUT,
-) -> None:
-    """Train on every alphabet and write out/alphabets.csv: accuracy by alphabet, lowest first."""
-    cell = Cell(settings, seed)
-    held = images.load("omniglot")
-    trained = training.train([cell], held, folder=out / cell.label)
-    rows = evaluation.by_group(cell, trained.theta, held, settings.evaluation_tasks)
-    replace(out / "alphabets.csv", rows.to_csv(index=False).encode())
-    print(rows.to_string(index=False, float_format="%.1f"))
-
-
 def _command(
     settings: Settings, seeds: int, first_seed: int, device: str, workers: int, out: Path
 ) -> None:

@@ -116,6 +116,12 @@ def train(
     return Trained(tuple(cells), state, spent + time.monotonic() - began)
 
 
+def untrained(cell: Cell) -> Trained:
+    """A cell as it starts: the control of everything that training is said to do."""
+    theta = cell.settings.network.initial(Seeds.of(cell.seed).initialisation)
+    return Trained((cell,), {"theta": theta, "curve": torch.zeros(1, 0, 2, 3)}, 0.0)
+
+
 def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
     """Write a finished cell's checkpoint, which `train` then finds in `folder`."""
     (cell,) = trained.cells
