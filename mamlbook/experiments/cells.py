@@ -1,4 +1,4 @@
-"""What the tables of Section 5 share: cells trained to checkpoints, evaluated, summed up in rows."""
+"""What the tables of Section 5 share: cells trained to checkpoints, then evaluated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

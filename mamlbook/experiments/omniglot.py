@@ -1,7 +1,7 @@
 """Section 5 and C.4: Tables 1 and 4, the choice of the hard alphabets, and what the paper leaves
 open about them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from mamlbook.fewshot.settings import Cell, Omniglot
 
 SETTINGS = ("large", "small")
 ADAM = {"optimiser": "adam", "outer_rate": 1e-3}
+NAL = {"optimiser": "sgd", "outer_rate": 1e-6}
 GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
@@ -31,13 +32,14 @@ class Alphabets(Budget):
 
 @dataclass(frozen=True)
 class Table1(Budget):
-    """Tables 1 and 4: MAML, NAL-1 and NAL-10 where the hard tasks are spread wide and close."""
+    """Tables 1 and 4: MAML, NAL-1 and NAL-10 where the hard tasks are spread wide and close.
+
+    NAL is trained as the paper says, by SGD at 1e-6; MAML at the paper's 1e-3, but by Adam, the
+    optimiser of the code that the paper derives from: by SGD it does not come near the paper's
+    numbers (`omniglot_controls`).
+    """
 
     iterations: int = 20_000
-    maml_rate: float = 1e-2
-    """SGD's outer rate for MAML; the best of `omniglot_rates` (the paper chose 1e-3)."""
-    nal_rate: float = 1e-6
-    """SGD's outer rate for NAL, the paper's."""
     filters: int = 64
     """Filters of each convolution."""
 
@@ -56,8 +58,8 @@ class Controls(Budget):
     steps, as it is done in practice; which optimiser; which statistics of batch norm."""
 
     iterations: int = 20_000
-    nal_best_rate: float = 1e-2
-    """SGD's best rate for NAL in `omniglot_rates`."""
+    sgd_rate: float = 1e-2
+    """SGD's best rate in `omniglot_rates`, for MAML as for NAL."""
     batches: int = 2000
     """Batches of the classifier."""
 
@@ -92,12 +94,10 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
 
 
 def variants(settings: Table1) -> list[Omniglot]:
-    """The cells of Table 1, those of SGD first, and MAML by Adam beside them."""
-    sgd = {"maml": settings.maml_rate, "nal-1": settings.nal_rate, "nal-10": settings.nal_rate}
-    told = [{"algorithm": name, "outer_rate": rate} for name, rate in sgd.items()]
+    """The cells of Table 1."""
     return [
-        Omniglot(setting=name, filters=settings.filters, **each)
-        for each in (*told, ADAM)
+        Omniglot(setting=name, algorithm=algorithm, filters=settings.filters, **how)
+        for algorithm, how in (("maml", ADAM), ("nal-1", NAL), ("nal-10", NAL))
         for name in SETTINGS
     ]
 
@@ -111,13 +111,12 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
 def omniglot_rates(settings: Rates) -> pd.DataFrame:
     """A row for each algorithm, optimiser, rate, split and hardness."""
+    pairs = [("maml", "sgd"), ("nal-1", "sgd"), ("nal-10", "sgd"), ("maml", "adam")]
     grid = [
         Omniglot(algorithm=algorithm, optimiser=optimiser, outer_rate=rate)
-        for algorithm, optimiser in (
-            ("maml", "sgd"), ("nal-1", "sgd"), ("nal-10", "sgd"), ("maml", "adam"), ("nal-1", "adam")
-        )
+        for algorithm, optimiser in (*pairs, ("nal-1", "adam"))
         for rate in GRID
-    ]  # fmt: skip
+    ]
     return evaluated(train(grid, settings), settings)[0]
 
 
@@ -137,15 +136,18 @@ def omniglot_controls(settings: Controls) -> pd.DataFrame:
 
     for algorithm in ("nal-1", "nal-10"):
         told("untrained", [training.untrained(cell) for cell in cells(algorithm=algorithm)])
-    best = train(
-        [
-            Omniglot(setting=name, algorithm="nal-1", outer_rate=settings.nal_best_rate)
-            for name in SETTINGS
-        ],
-        settings,
-    )
+
+    def best(algorithm: str) -> list:
+        rate = settings.sgd_rate
+        return train(
+            [Omniglot(setting=name, algorithm=algorithm, outer_rate=rate) for name in SETTINGS],
+            settings,
+        )
+
+    told("SGD", best("maml"))
+    trained = best("nal-1")
     for steps in (1, 5, 10):
-        told("best rate", best, steps=steps)
+        told("best rate", trained, steps=steps)
     held = images.load("omniglot", settings.device)
     classifier = Classifier(settings.batches)
     fitted = [fit(classifier, cell, held) for cell in cells(algorithm="nal-1")]
