@@ -53,9 +53,9 @@ def list_items(arguments: list[str]) -> int:
     """Print every item, its place in the paper, its record, and the cost of making it anew."""
     if arguments:
         raise ValueError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
-    print(f"{'item':10}{'in the paper':28}{'to make anew':16}record")
+    print(f"{'item':19}{'in the paper':28}{'to make anew':16}record")
     for item in ITEMS.values():
-        print(f"{item.name:10}{item.reference:28}{item.cost:16}{_where(item)}")
+        print(f"{item.name:19}{item.reference:28}{item.cost:16}{_where(item)}")
     return 0
 
 
@@ -75,6 +75,8 @@ def reproduce(arguments: list[str]) -> int:
             settings,
             command=f"python -m mamlbook reproduce {' '.join(arguments)}",
             wall_seconds=time.perf_counter() - start,
+            device=getattr(settings, "device", "cpu"),
+            data_digest=_digest(item.data) if item.data else None,
         )
         path = records.save(records.Record(item.name, rows, told, arrays), out)
         figure = getattr(figures, item.name)(*filter(len, (rows, arrays)))
@@ -107,6 +109,12 @@ def train(arguments: list[str]) -> int:
     kind = known("training", arguments[0], kinds)
     tyro.cli(kinds[kind], prog=f"python -m mamlbook train {kind}", args=arguments[1:])
     return 0
+
+
+def _digest(data: str) -> str:
+    from mamlbook.fewshot.images import SOURCES
+
+    return SOURCES[data].digest
 
 
 def _where(item: Item) -> str:

@@ -11,7 +11,8 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Item:
-    """One figure or table: where it stands in the paper, what it costs, what makes it.
+    """One figure or table: where it stands in the paper, what it costs, what makes it, from what
+    data set.
 
     In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows;
     mamlbook.figures.<name> draws them. The module is imported only when the item is made, so that
@@ -22,6 +23,7 @@ class Item:
     reference: str
     cost: str
     module: str
+    data: str = ""
 
     @property
     def settings(self) -> type:
@@ -48,11 +50,11 @@ ITEMS = {
         Item("fig6", "Figure 6, Appendix C.3", "5 s", "neuron"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
-        Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot"),
-        Item("table1", "Tables 1 and 4, Section 5", "40 h, GPU 5 min", "omniglot"),
-        Item("omniglot_rates", "outer rates, Appendix C.4", "1 h", "omniglot"),
-        Item("omniglot_controls", "ours for Table 1", "1 h", "omniglot"),
-        Item("dispersion", "ours for r_H in Table 1", "10 min", "omniglot"),
+        Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot", "omniglot"),
+        Item("table1", "Tables 1 and 4, Section 5", "40 h", "omniglot", "omniglot"),
+        Item("omniglot_rates", "outer rates, Appendix C.4", "1 h", "omniglot", "omniglot"),
+        Item("omniglot_controls", "ours for Table 1", "1 h", "omniglot", "omniglot"),
+        Item("dispersion", "ours for r_H in Table 1", "10 min", "omniglot", "omniglot"),
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
         Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
         Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),

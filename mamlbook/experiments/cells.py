@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,25 +31,32 @@ class Budget:
     """"cpu" or "cuda"."""
     workers: int = 1
     """Processes that train at once on a CPU."""
+    filters: int = 64
+    """Filters of each convolution."""
+    evaluation_tasks: int = 500
+    """Tasks of each split at evaluation."""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "seeds", "workers"):
+        for name in ("iterations", "seeds", "workers", "filters", "evaluation_tasks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
+def cells(variants: Iterable[Settings], budget: Budget) -> list[Cell]:
+    """Every variant for every seed, seed by seed, with the budget's settings."""
+    of = {name: getattr(budget, name) for name in ("iterations", "filters", "evaluation_tasks")}
+    variants = [replace(settings, **of) for settings in variants]
+    return [Cell(settings, seed) for seed in range(budget.seeds) for settings in variants]
+
+
 def train(variants: Iterable[Settings], budget: Budget) -> list[Trained]:
-    """Every variant for every seed, seed by seed, each for the budget's iterations."""
-    cells = [
-        Cell(replace(settings, iterations=budget.iterations), seed)
-        for seed in range(budget.seeds)
-        for settings in variants
-    ]
-    return train_cells(cells, CHECKPOINTS, device=budget.device, workers=budget.workers)
+    """The cells, trained or found trained."""
+    todo = cells(variants, budget)
+    return train_cells(todo, CHECKPOINTS, device=budget.device, workers=budget.workers)
 
 
 def evaluated(
-    trained: list[Trained], budget: Budget, *, statistics: str = "batch", **changes: int
+    trained: list[Trained], budget: Budget, *, statistics: str = "batch", **changes: Any
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The rows of a table, and beside them each row's accuracy by seed, (rows, seeds)."""
     held = images.load(trained[0].cells[0].settings.data, budget.device)

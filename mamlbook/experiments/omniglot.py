@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mamlbook.experiments.cells import CHECKPOINTS, Budget, courses, evaluated, train
+from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
 from mamlbook.fewshot import evaluation, geometry, images, training
 from mamlbook.fewshot.classifier import Classifier, fit
-from mamlbook.fewshot.command import train_cells
-from mamlbook.fewshot.settings import Cell, Omniglot
+from mamlbook.fewshot.settings import Omniglot
 
 SETTINGS = ("large", "small")
 ADAM = {"optimiser": "adam", "outer_rate": 1e-3}
@@ -40,8 +39,6 @@ class Table1(Budget):
     """
 
     iterations: int = 20_000
-    filters: int = 64
-    """Filters of each convolution."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,8 @@ class Rates(Budget):
 @dataclass(frozen=True)
 class Controls(Budget):
     """The questions that Table 1 leaves open: is NAL trained at all, with its best rate, with more
-    steps, as it is done in practice; which optimiser; which statistics of batch norm."""
+    steps, as it is done in practice; which optimiser; which statistics of batch norm; and is it the
+    training or the tasks that differ between Large and Small."""
 
     iterations: int = 20_000
     sgd_rate: float = 1e-2
@@ -77,13 +75,10 @@ class Dispersion(Budget):
 
 def alphabets(settings: Alphabets) -> pd.DataFrame:
     """Rows: network (untrained, trained), group, hardness, step, loss, accuracy, with ci95."""
-    cells = [
-        Cell(Omniglot(setting="all", iterations=settings.iterations, optimiser="adam"), seed)
-        for seed in range(settings.seeds)
-    ]
+    trained = train([Omniglot(setting="all", optimiser="adam")], settings)
+    untrained = [training.untrained(one.cells[0]) for one in trained]
     held = images.load("omniglot", settings.device)
-    trained = train_cells(cells, CHECKPOINTS, device=settings.device, workers=settings.workers)
-    networks = {"untrained": [training.untrained(cell) for cell in cells], "trained": trained}
+    networks = {"untrained": untrained, "trained": trained}
     tables = []
     for name, group in networks.items():
         for one in group:
@@ -93,10 +88,10 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def variants(settings: Table1) -> list[Omniglot]:
-    """The cells of Table 1."""
+def variants() -> list[Omniglot]:
+    """The cells of Table 1, for each seed."""
     return [
-        Omniglot(setting=name, algorithm=algorithm, filters=settings.filters, **how)
+        Omniglot(setting=name, algorithm=algorithm, **how)
         for algorithm, how in (("maml", ADAM), ("nal-1", NAL), ("nal-10", NAL))
         for name in SETTINGS
     ]
@@ -104,7 +99,7 @@ def variants(settings: Table1) -> list[Omniglot]:
 
 def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """A row for each variant, split and hardness; the accuracies by seed; the courses."""
-    trained = train(variants(settings), settings)
+    trained = train(variants(), settings)
     rows, arrays = evaluated(trained, settings)
     return rows, {**arrays, "course": courses(trained, settings)}
 
@@ -127,35 +122,29 @@ def omniglot_controls(settings: Controls) -> pd.DataFrame:
     def told(control: str, trained: list, **how) -> None:
         tables.append(evaluated(trained, settings, **how)[0].assign(control=control))
 
-    def cells(**more) -> list[Cell]:
-        return [
-            Cell(Omniglot(setting=name, iterations=settings.iterations, **more), seed)
-            for seed in range(settings.seeds)
-            for name in SETTINGS
-        ]
+    def both(**more) -> list[Omniglot]:
+        return [Omniglot(setting=name, **more) for name in SETTINGS]
 
     for algorithm in ("nal-1", "nal-10"):
-        told("untrained", [training.untrained(cell) for cell in cells(algorithm=algorithm)])
-
-    def best(algorithm: str) -> list:
-        rate = settings.sgd_rate
-        return train(
-            [Omniglot(setting=name, algorithm=algorithm, outer_rate=rate) for name in SETTINGS],
-            settings,
-        )
-
-    told("SGD", best("maml"))
-    trained = best("nal-1")
+        start = cells(both(algorithm=algorithm), settings)
+        told("untrained", [training.untrained(cell) for cell in start])
+    told("SGD", train(both(outer_rate=settings.sgd_rate), settings))
+    trained = train(both(algorithm="nal-1", outer_rate=settings.sgd_rate), settings)
     for steps in (1, 5, 10):
         told("best rate", trained, steps=steps)
     held = images.load("omniglot", settings.device)
     classifier = Classifier(settings.batches)
-    fitted = [fit(classifier, cell, held) for cell in cells(algorithm="nal-1")]
+    fitted = [fit(classifier, cell, held) for cell in cells(both(algorithm="nal-1"), settings)]
     for steps in (1, 10):
         told("classifier", fitted, steps=steps)
-    maml = train([Omniglot(setting=name, **ADAM) for name in SETTINGS], settings)
+    maml = train(both(**ADAM), settings)
     for statistics in ("batch", "running"):
         told("statistics", maml, statistics=statistics)
+    for name, other in zip(SETTINGS, reversed(SETTINGS), strict=True):
+        # trained in one setting, evaluated on the other's tasks
+        told(
+            "crossed", [one for one in maml if one.cells[0].settings.setting == name], setting=other
+        )
     return pd.concat(tables, ignore_index=True)
 
 

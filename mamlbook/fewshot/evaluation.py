@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,7 +129,7 @@ def evaluate(
 
 
 def evaluate_all(
-    trained: list[Trained], images: ImageSet, *, statistics: str = "batch", **changes: int
+    trained: list[Trained], images: ImageSet, *, statistics: str = "batch", **changes: Any
 ) -> list[pd.DataFrame]:
     """`evaluate` of each trained cell, several at once on a CPU; `changes`: of its settings,
     such as the adaptation steps."""
