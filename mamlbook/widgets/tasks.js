@@ -69,7 +69,7 @@ function render({ model, el }) {
     kinds.replaceChildren(
       ...["easy", "hard"].map((kind) =>
         button({ class: `mb-kind ${kind}`, "aria-pressed": kind === hardness }, () => next(kind),
-          `${kind === hardness ? "Another" : "A"} ${kind} task`)),
+          `${kind === hardness ? "Another" : kind === "easy" ? "An" : "A"} ${kind} task`)),
     );
     const choices = task.classes.map((row, place) =>
       button({ class: "mb-choice", "aria-label": `It belongs to class ${place + 1}` }, () => answer(place),
