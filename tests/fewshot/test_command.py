@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import tyro
 
 from mamlbook.fewshot import command, evaluation, images, training
@@ -75,6 +76,25 @@ def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path,
     with pytest.raises(ValueError, match="'cuda', but torch sees no GPU"):
         monkeypatch.setattr(command.torch.cuda, "is_available", lambda: False)
         command.train_cells(CELLS, tmp_path, device="cuda")
+
+
+def test_a_group_leaves_out_what_is_trained_and_keeps_each_cell(characters, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "load", lambda name, device="cpu": characters.to(device))
+    (first,) = command.train_group(CELLS[:1], tmp_path)
+    trained = []
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda cells, *rest, **more: (
+        trained.append([cell.seed for cell in cells]) or train(cells, *rest, **more)
+    ))  # fmt: skip
+    together = command.train_group(CELLS[:3], tmp_path, progress=False)
+    assert trained[0] == [1, 2]
+    assert [one.cells[0].seed for one in together] == [0, 1, 2]
+    assert torch.equal(together[0].theta, first.theta)
+    trained.clear()
+    again = command.train_group(CELLS[:3], tmp_path, progress=False)
+    assert [len(cells) for cells in trained] == [1, 1, 1]  # each found finished
+    for one, other in zip(again, together, strict=True):
+        assert torch.equal(one.theta, other.theta)
 
 
 def said(words: list[str], capsys) -> str:
