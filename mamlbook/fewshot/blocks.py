@@ -77,7 +77,7 @@ def first(
         shift = shift + gain * (block.mean[:, 0] - mean)
         weights = gain[:, :, None] * weights
     else:
-        block.fold = Fold.of(block.x, weights, scale)
+        block.fold = Fold.of(block.x, weights, scale, block.shape[1])
         block.s = block.fold.s.mT
         weights = block.fold.folded
     if not pooled:
