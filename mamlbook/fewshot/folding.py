@@ -31,7 +31,7 @@ class Fold:
     def of(
         cls, centred: torch.Tensor, weights: torch.Tensor, scale: torch.Tensor, images: int
     ) -> "Fold":
-        """From the centred patches (G, m, k) of `images` images, weights (G, C, k), scale (G, C)."""
+        """From centred patches (G, m, k) of `images` images, weights (G, C, k), scale (G, C)."""
         # Summed over images in double precision: a gradient through batch norm is a small
         # difference of large terms, and rounding here would cost it two digits. On a CPU single
         # precision will do within an image, at a third of the time; a GPU's may be TF32.
