@@ -23,7 +23,7 @@ def gate(d: torch.Tensor, output: torch.Tensor, slope: float) -> torch.Tensor:
 
 @dataclass
 class Block:
-    """What a block keeps: its input x (centred patches in the first), its output, and between
+    """What a block keeps: its input x (centred columns in the first), its output, and between
     them s (G, 1, C), h (G, m, C) or, where batch norm is the library's own, z and its mean;
     `where` (G, n, h', w', C) each maximum was. After the backward pass also d_y and u = P d_h,
     (G, m, C)."""
@@ -68,45 +68,60 @@ def first(
     given: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
     """The first block up to its activation (G, n, h, w, C); its patches are centred in place."""
-    centre = block.x.mean(1, keepdim=True)
-    block.x = block.x.sub_(centre)
-    block.mean = torch.bmm(centre, weights.mT)
+    patches = block.x[:, :-1]
+    centre = patches.mean(2, keepdim=True)
+    patches -= centre
+    block.mean = torch.bmm(weights, centre).mT
     if given is not None:
         mean, variance = given
         gain = scale * (variance + EPSILON).rsqrt()
         shift = shift + gain * (block.mean[:, 0] - mean)
         weights = gain[:, :, None] * weights
     else:
-        block.fold = Fold.of(block.x, weights, scale, block.shape[1])
+        block.fold = Fold.of(patches, weights, scale, block.shape[1])
         block.s = block.fold.s.mT
         weights = block.fold.folded
+    factor = affine(weights, shift)
     if not pooled:
-        return torch.baddbmm(shift[:, None], block.x, weights.mT).view(block.shape)
+        return torch.bmm(block.x.mT, factor).view(block.shape)
     maxima, where = [], []
-    for rows in _pieces(block.x.unflatten(1, (block.shape[1], -1))):
-        y = torch.baddbmm(shift[:, None], rows.flatten(1, 2), weights.mT)
-        high, low = pool(y.view(*rows.shape[:2], *block.shape[2:]))
+    for x in _pieces(block):
+        y = torch.bmm(x.mT, factor).unflatten(1, (-1, *block.shape[2:4]))
+        high, low = pool(y)
         maxima.append(high)
         where.append(low)
     block.where = torch.cat(where, 1)
     return torch.cat(maxima, 1)
 
 
-def first_backward(block: Block, d_y: torch.Tensor) -> torch.Tensor:
-    """A = d_y' x of the first block, from the derivative d_y (G, n, h, w, C), pooled or not."""
+def affine(weights: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """(G, k + 1, C): weights (G, C, k) and shift (G, C) as one factor of the patches."""
+    return torch.cat((weights, shift[:, :, None]), 2).mT
+
+
+def first_backward(block: Block, d_y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A (G, C, k) of the first block and d_shift (G, C), from the derivative d_y
+    (G, n, h, w, C), pooled or not."""
     if block.where is None:
-        return product(d_y.flatten(1, 3), block.x)
-    total = torch.zeros_like(block.fold.weights)
-    rows = block.x.unflatten(1, (block.shape[1], -1))
-    for d, where, x in zip(*map(_pieces, (d_y, block.where, rows)), strict=True):
-        full = unpool(d, where, block.shape)
-        total += product(full.flatten(1, 3), x.flatten(1, 2))
-    return total
+        total = torch.bmm(block.x, d_y.flatten(1, 3))
+    else:
+        total = 0
+        step = _together(block)
+        for d, where, x in zip(
+            d_y.split(step, 1), block.where.split(step, 1), _pieces(block), strict=True
+        ):
+            total = total + torch.bmm(x, unpool(d, where, block.shape).flatten(1, 3))
+    return total[:, :-1].mT, total[:, -1]
 
 
-def _pieces(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Of the n images of (G, n, ...), five at a time on a CPU: what stays in its cache."""
-    return x.split(5 if x.device.type == "cpu" else x.shape[1], 1)
+def _pieces(block: Block) -> tuple[torch.Tensor, ...]:
+    """The patches of a few images at a time."""
+    return block.x.split(_together(block) * block.shape[2] * block.shape[3], 2)
+
+
+def _together(block: Block) -> int:
+    """Images whose first block is pooled together: on a CPU, what stays in its cache."""
+    return 5 if block.x.device.type == "cpu" else block.shape[1]
 
 
 def normalised(
@@ -155,11 +170,6 @@ def project(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
     """P u = u - mean(u) - h mean(u h) over m of (G, m, C), and mean(u h)."""
     slant = (u * h).mean(1, keepdim=True)
     return u - u.mean(1, keepdim=True) - h * slant, slant
-
-
-def product(d_y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """d_y' x; as a product the other way round it takes a CPU a fifteenth of the time."""
-    return torch.bmm(x.mT, d_y).mT
 
 
 def expand(part: torch.Tensor, groups: int) -> torch.Tensor:

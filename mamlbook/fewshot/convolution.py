@@ -24,6 +24,18 @@ def patches(x: torch.Tensor, stride: int) -> torch.Tensor:
     return windows.permute(0, 1, 2, 3, 5, 6, 4).reshape(x.shape[0], -1, 9 * x.shape[-1])
 
 
+def columns(x: torch.Tensor, stride: int) -> torch.Tensor:
+    """`patches` of images of few channels, each a column that ends with a one.
+
+    (G, 9 * channels + 1, n * h' * w'): laid out so, they take half the time, also as a factor.
+    """
+    padded = F.pad(x, (0, 0, 1, 1, 1, 1))
+    windows = padded.unfold(2, 3, stride).unfold(3, 3, stride).permute(0, 5, 6, 4, 1, 2, 3)
+    laid = x.new_ones(x.shape[0], 9 * x.shape[-1] + 1, *windows.shape[4:])
+    laid[:, :-1].unflatten(1, (3, 3, -1)).copy_(windows)
+    return laid.flatten(2)
+
+
 class Direct:
     """One call of the library's convolution for each set of weights."""
 

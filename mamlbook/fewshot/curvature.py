@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from mamlbook.fewshot.blocks import (
     Tape,
+    affine,
     collect,
     expand,
     first_backward,
@@ -45,7 +46,7 @@ def hessian_vector(
         weights_dot, scale_dot, shift_dot = dots[3 * index : 3 * index + 3]
         if block.fold is not None:
             folded_dot, fold_dots = block.fold.tangent(weights_dot, scale_dot)
-            y_dot = torch.baddbmm(shift_dot[:, None], block.x, folded_dot.mT)
+            y_dot = torch.bmm(block.x.mT, affine(folded_dot, shift_dot))
             kept.append((None, None, fold_dots))
         else:
             z_dot = convolution.forward(block.x, weights_dot, stride)
@@ -82,8 +83,7 @@ def hessian_vector(
         x_dot, h_dot, s_dot = kept[index]
         d_y_dot = gate(d_x_dot, block.output, network.slope)
         if block.fold is not None:
-            d_shift_dot = d_y_dot.sum((1, 2, 3))
-            a_dot = first_backward(block, d_y_dot)
+            a_dot, d_shift_dot = first_backward(block, d_y_dot)
             d_weights_dot, d_scale_dot = block.fold.backward_tangent(s_dot, a_dot)
             d_weights_dot = collect(d_weights_dot, sets)
         else:

@@ -25,7 +25,7 @@ from mamlbook.fewshot.blocks import (
     spread,
     unpool,
 )  # fmt: skip
-from mamlbook.fewshot.convolution import Convolution, outer, patches, suited
+from mamlbook.fewshot.convolution import Convolution, columns, outer, suited
 from mamlbook.fewshot.network import BLOCKS, Network
 
 
@@ -58,7 +58,7 @@ def forward(
         scale, shift = expand(scale, groups), expand(shift, groups)
         given = None if statistics is None else statistics[index]
         if index == 0:
-            block = Block(patches(x, network.stride), shape)
+            block = Block(columns(x, network.stride), shape)
             y = first(block, expand(weights, groups), scale, shift, pooled, given)
         else:
             block = Block(x, shape)
@@ -112,8 +112,8 @@ def backward(
         scale = expand(scale, groups)
         d_y = gate(d_x, block.output, network.slope)
         if block.fold is not None:
-            d_shift = d_y.sum((1, 2, 3))
-            d_weights, d_scale = block.fold.backward(first_backward(block, d_y))
+            a, d_shift = first_backward(block, d_y)
+            d_weights, d_scale = block.fold.backward(a)
             d_weights = collect(d_weights, sets)
         else:
             if block.where is not None:
