@@ -3,6 +3,8 @@
 Sizes: G groups, n images of a group, m = n h w pixels of a group, C filters. Batch norm of z
 within a group, with s = (variance + eps)^-1/2 and h = (z - mean) s, has
     h_dot = s P z_dot,   d_z = s P d_h,   P u = u - mean(u) - h mean(u h).
+All are sums of a few tensors (G, m, C), each with a coefficient (G, 1, C), and are made as such:
+on any machine it is the passes over memory that take the time.
 """
 
 from dataclasses import dataclass, field
@@ -24,9 +26,9 @@ def gate(d: torch.Tensor, output: torch.Tensor, slope: float) -> torch.Tensor:
 @dataclass
 class Block:
     """What a block keeps: its input x (centred columns in the first), its output, and between
-    them s (G, 1, C), h (G, m, C) or, where batch norm is the library's own, z and its mean;
-    `where` (G, n, h', w', C) each maximum was. After the backward pass also d_y and u = P d_h,
-    (G, m, C)."""
+    them the mean of z and s, (G, 1, C), and h or, where batch norm is the library's own, z, both
+    (G, m, C); `where` (G, n, h', w', C) each maximum was. For tangents, after the backward
+    pass, also d_y and d_z (G, m, C), d_scale and d_shift (G, C)."""
 
     x: torch.Tensor
     shape: tuple[int, ...]  # of the convolution's output (G, n, h, w, C)
@@ -38,7 +40,13 @@ class Block:
     fold: Fold | None = None
     where: torch.Tensor | None = None
     d_y: torch.Tensor | None = None
-    u: torch.Tensor | None = None
+    d_z: torch.Tensor | None = None
+    d_scale: torch.Tensor | None = None
+    d_shift: torch.Tensor | None = None
+
+    def normal(self) -> torch.Tensor:
+        """h, also where batch norm was the library's own."""
+        return self.h if self.z is None else blend(-self.mean * self.s, (self.s, self.z))
 
 
 @dataclass
@@ -144,32 +152,40 @@ def normalised(
         )
         block.mean, block.s = mean[None, None], s[None, None]
         return y[None]
-    block.mean = z.mean(1, keepdim=True)
-    centred = z - block.mean
-    block.s = (centred.square().mean(1, keepdim=True) + EPSILON).rsqrt()
-    block.h = centred.mul_(block.s)
-    return torch.addcmul(shift[:, None], block.h, scale[:, None])
+    variance, block.mean = torch.var_mean(z, 1, correction=0, keepdim=True)
+    block.s = (variance + EPSILON).rsqrt()
+    block.h = blend(-block.mean * block.s, (block.s, z))
+    return blend(shift[:, None], (scale[:, None], block.h))
 
 
 def normalised_backward(
     block: Block, d_y: torch.Tensor, scale: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """d_z (G, n, h, w, C), d_scale and d_shift (G, C)."""
+    """d_z (G, m, C), d_scale and d_shift (G, C)."""
     if block.z is not None:
         d_z, d_scale, d_shift = torch.ops.aten.native_batch_norm_backward(
             d_y[0], block.z[0], scale[0], None, None, block.mean[0, 0], block.s[0, 0],
             True, EPSILON, [True, True, True],
         )  # fmt: skip
-        return d_z.view(block.shape), d_scale[None], d_shift[None]
-    block.u, _ = project(scale[:, None] * d_y, block.h)
-    d_scale = (d_y * block.h).sum(1)
-    return (block.s * block.u).view(block.shape), d_scale, d_y.sum(1)
+        return d_z[None], d_scale[None], d_shift[None]
+    d_shift, d_scale = sums(d_y, block.h)
+    gain, m = block.s * scale[:, None], d_y.shape[1]
+    d_z = blend(-gain * d_shift / m, (gain, d_y), (-gain * d_scale / m, block.h))
+    return d_z, d_scale[:, 0], d_shift[:, 0]
 
 
-def project(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """P u = u - mean(u) - h mean(u h) over m of (G, m, C), and mean(u h)."""
-    slant = (u * h).mean(1, keepdim=True)
-    return u - u.mean(1, keepdim=True) - h * slant, slant
+def sums(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sums of u and of u h over m, (G, 1, C), for u and h (G, m, C)."""
+    return u.sum(1, keepdim=True), (u * h).sum(1, keepdim=True)
+
+
+def blend(constant: torch.Tensor, *terms: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """constant + the sum of coefficient * tensor over the terms; coefficients (G, 1, C)."""
+    (coefficient, tensor), *rest = terms
+    total = torch.addcmul(constant, coefficient, tensor)
+    for coefficient, tensor in rest:
+        total.addcmul_(coefficient, tensor)
+    return total
 
 
 def expand(part: torch.Tensor, groups: int) -> torch.Tensor:

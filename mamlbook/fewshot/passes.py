@@ -49,7 +49,7 @@ def forward(
     convolution = convolution or suited(theta.device)
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)
-    fused = groups == 1 and theta.device.type == "cpu" and not tangents
+    fused = groups == 1 and theta.device.type == "cpu"
     pooled, x = network.downsampling == "pooled", images
     for index in range(BLOCKS):
         weights, scale, shift = parts[3 * index : 3 * index + 3]
@@ -120,9 +120,10 @@ def backward(
                 d_y = unpool(d_y, block.where, block.shape)
             d_y = d_y.flatten(1, 3)
             d_z, d_scale, d_shift = normalised_backward(block, d_y, scale)
+            if tape.tangents:
+                block.d_y, block.d_z, block.d_scale, block.d_shift = d_y, d_z, d_scale, d_shift
+            d_z = d_z.view(block.shape)
             d_weights = convolution.to_weights(block.x, d_z, network.stride, sets)
             d_x = convolution.to_input(d_z, weights, network.stride, block.x.shape)
-            if tape.tangents:
-                block.d_y = d_y
         gradient += [collect(d_shift, sets), collect(d_scale, sets), d_weights]
     return torch.cat([part.flatten(1) for part in reversed(gradient)], 1)
