@@ -152,9 +152,10 @@ def normalised(
         )
         block.mean, block.s = mean[None, None], s[None, None]
         return y[None]
-    variance, block.mean = torch.var_mean(z, 1, correction=0, keepdim=True)
-    block.s = (variance + EPSILON).rsqrt()
-    block.h = blend(-block.mean * block.s, (block.s, z))
+    block.mean = z.mean(1, keepdim=True)
+    centred = z - block.mean
+    block.s = (centred.square().mean(1, keepdim=True) + EPSILON).rsqrt()
+    block.h = centred.mul_(block.s)
     return blend(shift[:, None], (scale[:, None], block.h))
 
 

@@ -2,8 +2,8 @@
 
 Images are (G, n, height, width, channels). Weights are (W, outputs, 9 * inputs): W divides G,
 and G / W consecutive groups share one set of weights. Padding is 1. `Direct` calls oneDNN's
-convolution once per set of weights, which is fastest on a CPU; `Gemm` is one batched matrix
-product over all sets at once, which is what a GPU wants.
+convolution once per set of weights, which is fastest on a CPU but for the smallest images;
+`Gemm` is one batched matrix product over all sets at once, which is what a GPU wants.
 """
 
 import torch
@@ -37,10 +37,16 @@ def columns(x: torch.Tensor, stride: int) -> torch.Tensor:
 
 
 class Direct:
-    """One call of the library's convolution for each set of weights."""
+    """One call of the library's convolution for each set of weights, unless they are so small
+    that its fixed costs exceed those of `Gemm`."""
+
+    SMALL, SMALL_TO_WEIGHTS = 100, 400  # output pixels of a set
 
     @staticmethod
     def forward(x: torch.Tensor, weights: torch.Tensor, stride: int) -> torch.Tensor:
+        pixels = x.shape[1] * outer(x.shape[2], stride) * outer(x.shape[3], stride)
+        if len(x) * pixels <= Direct.SMALL * len(weights):
+            return Gemm.forward(x, weights, stride)
         images = _nchw(x, len(weights))
         outputs = [
             F.conv2d(image, _kernel(kernel), stride=stride, padding=1)
@@ -53,6 +59,8 @@ class Direct:
         dy: torch.Tensor, weights: torch.Tensor, stride: int, shape: torch.Size
     ) -> torch.Tensor:
         """Adjoint of `forward` in x, which has the shape `shape`."""
+        if dy[..., 0].numel() <= Direct.SMALL * len(weights):
+            return Gemm.to_input(dy, weights, stride, shape)
         outputs = []
         for image, kernel in zip(_nchw(dy, len(weights)), weights, strict=True):
             like = image.new_empty(1).expand(len(image), shape[4], shape[2], shape[3])
@@ -68,6 +76,8 @@ class Direct:
     @staticmethod
     def to_weights(x: torch.Tensor, dy: torch.Tensor, stride: int, sets: int) -> torch.Tensor:
         """Adjoint of `forward` in the weights, summed over the groups that share a set."""
+        if dy[..., 0].numel() <= Direct.SMALL_TO_WEIGHTS * sets:
+            return Gemm.to_weights(x, dy, stride, sets)
         like = x.new_empty(dy.shape[-1], 3, 3, x.shape[-1]).permute(0, 3, 1, 2)
         gradients = [
             _backward(
