@@ -49,8 +49,8 @@ class Direct:
             return Gemm.forward(x, weights, stride)
         images = _nchw(x, len(weights))
         outputs = [
-            F.conv2d(image, _kernel(kernel), stride=stride, padding=1)
-            for image, kernel in zip(images, weights, strict=True)
+            F.conv2d(image, kernel, stride=stride, padding=1)
+            for image, kernel in zip(images, _kernels(weights), strict=True)
         ]
         return _nhwc(outputs, x.shape[0])
 
@@ -62,12 +62,11 @@ class Direct:
         if dy[..., 0].numel() <= Direct.SMALL * len(weights):
             return Gemm.to_input(dy, weights, stride, shape)
         outputs = []
-        for image, kernel in zip(_nchw(dy, len(weights)), weights, strict=True):
-            like = image.new_empty(1).expand(len(image), shape[4], shape[2], shape[3])
-            like = torch.empty_like(like, memory_format=torch.channels_last)
+        for image, kernel in zip(_nchw(dy, len(weights)), _kernels(weights), strict=True):
+            like = image.new_empty(len(image), *shape[2:]).permute(0, 3, 1, 2)
             outputs.append(
                 _backward(
-                    image, like, _kernel(kernel), None, [stride] * 2, [1, 1], [1, 1],
+                    image, like, kernel, None, [stride] * 2, [1, 1], [1, 1],
                     False, [0, 0], 1, [True, False, False],
                 )[0]
             )  # fmt: skip
@@ -129,9 +128,10 @@ def suited(device: torch.device) -> Convolution:
     return Gemm if device.type == "cuda" else Direct
 
 
-def _nchw(x: torch.Tensor, sets: int) -> torch.Tensor:
-    """(sets, images, channels, height, width), each set channels-last in memory."""
-    return x.reshape(sets, -1, *x.shape[2:]).permute(0, 1, 4, 2, 3)
+def _nchw(x: torch.Tensor, sets: int) -> tuple[torch.Tensor, ...]:
+    """For each set (images, channels, height, width), channels-last in memory."""
+    x = x if len(x) == sets else x.reshape(sets, -1, *x.shape[2:])
+    return x.permute(0, 1, 4, 2, 3).unbind()
 
 
 def _nhwc(outputs: list[torch.Tensor], groups: int) -> torch.Tensor:
@@ -139,6 +139,6 @@ def _nhwc(outputs: list[torch.Tensor], groups: int) -> torch.Tensor:
     return merged.permute(0, 2, 3, 1).contiguous().unflatten(0, (groups, -1))
 
 
-def _kernel(weights: torch.Tensor) -> torch.Tensor:
-    """(outputs, inputs, 3, 3), channels-last in memory, of weights (outputs, 9 * inputs)."""
-    return weights.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)
+def _kernels(weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """For each set (outputs, inputs, 3, 3), channels-last in memory, of (W, outputs, 9 inputs)."""
+    return weights.unflatten(2, (3, 3, -1)).permute(0, 1, 4, 2, 3).unbind()
