@@ -3,6 +3,8 @@
 Sizes: G groups, n images of a group, m = n h w pixels of a group, C filters. Batch norm of z
 within a group, with s = (variance + eps)^-1/2 and h = (z - mean) s, has
     h_dot = s P z_dot,   d_z = s P d_h,   P u = u - mean(u) - h mean(u h).
+All are sums of a few tensors (G, m, C), each with a coefficient (G, 1, C), and are made as such:
+on any machine it is the passes over memory that take the time.
 """
 
 from dataclasses import dataclass, field
@@ -23,10 +25,10 @@ def gate(d: torch.Tensor, output: torch.Tensor, slope: float) -> torch.Tensor:
 
 @dataclass
 class Block:
-    """What a block keeps: its input x (centred patches in the first), its output, and between
-    them s (G, 1, C), h (G, m, C) or, where batch norm is the library's own, z and its mean;
-    `where` (G, n, h', w', C) each maximum was. After the backward pass also d_y and u = P d_h,
-    (G, m, C)."""
+    """What a block keeps: its input x (centred columns in the first), its output, and between
+    them the mean of z and s, (G, 1, C), and h or, where batch norm is the library's own, z, both
+    (G, m, C); `where` (G, n, h', w', C) each maximum was. For tangents, after the backward
+    pass, also d_y and d_z (G, m, C), d_scale and d_shift (G, C)."""
 
     x: torch.Tensor
     shape: tuple[int, ...]  # of the convolution's output (G, n, h, w, C)
@@ -38,7 +40,13 @@ class Block:
     fold: Fold | None = None
     where: torch.Tensor | None = None
     d_y: torch.Tensor | None = None
-    u: torch.Tensor | None = None
+    d_z: torch.Tensor | None = None
+    d_scale: torch.Tensor | None = None
+    d_shift: torch.Tensor | None = None
+
+    def normal(self) -> torch.Tensor:
+        """h, also where batch norm was the library's own."""
+        return self.h if self.z is None else blend(-self.mean * self.s, (self.s, self.z))
 
 
 @dataclass
@@ -68,45 +76,60 @@ def first(
     given: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
     """The first block up to its activation (G, n, h, w, C); its patches are centred in place."""
-    centre = block.x.mean(1, keepdim=True)
-    block.x = block.x.sub_(centre)
-    block.mean = torch.bmm(centre, weights.mT)
+    patches = block.x[:, :-1]
+    centre = patches.mean(2, keepdim=True)
+    patches -= centre
+    block.mean = torch.bmm(weights, centre).mT
     if given is not None:
         mean, variance = given
         gain = scale * (variance + EPSILON).rsqrt()
         shift = shift + gain * (block.mean[:, 0] - mean)
         weights = gain[:, :, None] * weights
     else:
-        block.fold = Fold.of(block.x, weights, scale)
+        block.fold = Fold.of(patches, weights, scale, block.shape[1])
         block.s = block.fold.s.mT
         weights = block.fold.folded
+    factor = affine(weights, shift)
     if not pooled:
-        return torch.baddbmm(shift[:, None], block.x, weights.mT).view(block.shape)
+        return torch.bmm(block.x.mT, factor).view(block.shape)
     maxima, where = [], []
-    for rows in _pieces(block.x.unflatten(1, (block.shape[1], -1))):
-        y = torch.baddbmm(shift[:, None], rows.flatten(1, 2), weights.mT)
-        high, low = pool(y.view(*rows.shape[:2], *block.shape[2:]))
+    for x in _pieces(block):
+        y = torch.bmm(x.mT, factor).unflatten(1, (-1, *block.shape[2:4]))
+        high, low = pool(y)
         maxima.append(high)
         where.append(low)
     block.where = torch.cat(where, 1)
     return torch.cat(maxima, 1)
 
 
-def first_backward(block: Block, d_y: torch.Tensor) -> torch.Tensor:
-    """A = d_y' x of the first block, from the derivative d_y (G, n, h, w, C), pooled or not."""
+def affine(weights: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """(G, k + 1, C): weights (G, C, k) and shift (G, C) as one factor of the patches."""
+    return torch.cat((weights, shift[:, :, None]), 2).mT
+
+
+def first_backward(block: Block, d_y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A (G, C, k) of the first block and d_shift (G, C), from the derivative d_y
+    (G, n, h, w, C), pooled or not."""
     if block.where is None:
-        return product(d_y.flatten(1, 3), block.x)
-    total = torch.zeros_like(block.fold.weights)
-    rows = block.x.unflatten(1, (block.shape[1], -1))
-    for d, where, x in zip(*map(_pieces, (d_y, block.where, rows)), strict=True):
-        full = unpool(d, where, block.shape)
-        total += product(full.flatten(1, 3), x.flatten(1, 2))
-    return total
+        total = torch.bmm(block.x, d_y.flatten(1, 3))
+    else:
+        total = 0
+        step = _together(block)
+        for d, where, x in zip(
+            d_y.split(step, 1), block.where.split(step, 1), _pieces(block), strict=True
+        ):
+            total = total + torch.bmm(x, unpool(d, where, block.shape).flatten(1, 3))
+    return total[:, :-1].mT, total[:, -1]
 
 
-def _pieces(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Of the n images of (G, n, ...), five at a time on a CPU: what stays in its cache."""
-    return x.split(5 if x.device.type == "cpu" else x.shape[1], 1)
+def _pieces(block: Block) -> tuple[torch.Tensor, ...]:
+    """The patches of a few images at a time."""
+    return block.x.split(_together(block) * block.shape[2] * block.shape[3], 2)
+
+
+def _together(block: Block) -> int:
+    """Images whose first block is pooled together: on a CPU, what stays in its cache."""
+    return 5 if block.x.device.type == "cpu" else block.shape[1]
 
 
 def normalised(
@@ -133,33 +156,37 @@ def normalised(
     centred = z - block.mean
     block.s = (centred.square().mean(1, keepdim=True) + EPSILON).rsqrt()
     block.h = centred.mul_(block.s)
-    return torch.addcmul(shift[:, None], block.h, scale[:, None])
+    return blend(shift[:, None], (scale[:, None], block.h))
 
 
 def normalised_backward(
     block: Block, d_y: torch.Tensor, scale: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """d_z (G, n, h, w, C), d_scale and d_shift (G, C)."""
+    """d_z (G, m, C), d_scale and d_shift (G, C)."""
     if block.z is not None:
         d_z, d_scale, d_shift = torch.ops.aten.native_batch_norm_backward(
             d_y[0], block.z[0], scale[0], None, None, block.mean[0, 0], block.s[0, 0],
             True, EPSILON, [True, True, True],
         )  # fmt: skip
-        return d_z.view(block.shape), d_scale[None], d_shift[None]
-    block.u, _ = project(scale[:, None] * d_y, block.h)
-    d_scale = (d_y * block.h).sum(1)
-    return (block.s * block.u).view(block.shape), d_scale, d_y.sum(1)
+        return d_z[None], d_scale[None], d_shift[None]
+    d_shift, d_scale = sums(d_y, block.h)
+    gain, m = block.s * scale[:, None], d_y.shape[1]
+    d_z = blend(-gain * d_shift / m, (gain, d_y), (-gain * d_scale / m, block.h))
+    return d_z, d_scale[:, 0], d_shift[:, 0]
 
 
-def project(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """P u = u - mean(u) - h mean(u h) over m of (G, m, C), and mean(u h)."""
-    slant = (u * h).mean(1, keepdim=True)
-    return u - u.mean(1, keepdim=True) - h * slant, slant
+def sums(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sums of u and of u h over m, (G, 1, C), for u and h (G, m, C)."""
+    return u.sum(1, keepdim=True), (u * h).sum(1, keepdim=True)
 
 
-def product(d_y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """d_y' x; as a product the other way round it takes a CPU a fifteenth of the time."""
-    return torch.bmm(x.mT, d_y).mT
+def blend(constant: torch.Tensor, *terms: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """constant + the sum of coefficient * tensor over the terms; coefficients (G, 1, C)."""
+    (coefficient, tensor), *rest = terms
+    total = torch.addcmul(constant, coefficient, tensor)
+    for coefficient, tensor in rest:
+        total.addcmul_(coefficient, tensor)
+    return total
 
 
 def expand(part: torch.Tensor, groups: int) -> torch.Tensor:

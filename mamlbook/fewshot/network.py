@@ -81,7 +81,10 @@ class Network:
         """Views of theta (G, size) as its parts, each with the leading group axis G."""
         lengths = [torch.Size(shape).numel() for shape in self.shapes]
         pieces = theta.split(lengths, 1)
-        return [piece.unflatten(1, shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        return [
+            piece.unflatten(1, shape) if len(shape) > 1 else piece
+            for piece, shape in zip(pieces, self.shapes, strict=True)
+        ]
 
     def initial(self, seed: int) -> torch.Tensor:
         """theta (1, size), float32, drawn on the host so that every device starts alike."""

@@ -25,7 +25,7 @@ from mamlbook.fewshot.blocks import (
     spread,
     unpool,
 )  # fmt: skip
-from mamlbook.fewshot.convolution import Convolution, outer, patches, suited
+from mamlbook.fewshot.convolution import Convolution, columns, outer, suited
 from mamlbook.fewshot.network import BLOCKS, Network
 
 
@@ -49,7 +49,7 @@ def forward(
     convolution = convolution or suited(theta.device)
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)
-    fused = groups == 1 and theta.device.type == "cpu" and not tangents
+    fused = groups == 1 and theta.device.type == "cpu"
     pooled, x = network.downsampling == "pooled", images
     for index in range(BLOCKS):
         weights, scale, shift = parts[3 * index : 3 * index + 3]
@@ -58,7 +58,7 @@ def forward(
         scale, shift = expand(scale, groups), expand(shift, groups)
         given = None if statistics is None else statistics[index]
         if index == 0:
-            block = Block(patches(x, network.stride), shape)
+            block = Block(columns(x, network.stride), shape)
             y = first(block, expand(weights, groups), scale, shift, pooled, given)
         else:
             block = Block(x, shape)
@@ -112,17 +112,18 @@ def backward(
         scale = expand(scale, groups)
         d_y = gate(d_x, block.output, network.slope)
         if block.fold is not None:
-            d_shift = d_y.sum((1, 2, 3))
-            d_weights, d_scale = block.fold.backward(first_backward(block, d_y))
+            a, d_shift = first_backward(block, d_y)
+            d_weights, d_scale = block.fold.backward(a)
             d_weights = collect(d_weights, sets)
         else:
             if block.where is not None:
                 d_y = unpool(d_y, block.where, block.shape)
             d_y = d_y.flatten(1, 3)
             d_z, d_scale, d_shift = normalised_backward(block, d_y, scale)
+            if tape.tangents:
+                block.d_y, block.d_z, block.d_scale, block.d_shift = d_y, d_z, d_scale, d_shift
+            d_z = d_z.view(block.shape)
             d_weights = convolution.to_weights(block.x, d_z, network.stride, sets)
             d_x = convolution.to_input(d_z, weights, network.stride, block.x.shape)
-            if tape.tangents:
-                block.d_y = d_y
         gradient += [collect(d_shift, sets), collect(d_scale, sets), d_weights]
     return torch.cat([part.flatten(1) for part in reversed(gradient)], 1)

@@ -164,10 +164,10 @@ def test_float32_is_near_float64():
 
 def test_folding_loses_no_digits_over_many_patches():
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(1, 40_000, 27, generator=generator)
-    centred, weights = x - x.mean(1, keepdim=True), torch.randn(1, 8, 27, generator=generator)
+    x = torch.rand(1, 27, 40_000, generator=generator)
+    centred, weights = x - x.mean(2, keepdim=True), torch.randn(1, 8, 27, generator=generator)
     found, true = (
-        folding.Fold.of(c, w, torch.ones(1, 8).to(c))
+        folding.Fold.of(c, w, torch.ones(1, 8).to(c), 40)
         for c, w in ((centred, weights), (centred.double(), weights.double()))
     )
     assert error(found.covariance, true.covariance) < 1e-7
