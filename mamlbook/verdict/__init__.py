@@ -1,0 +1,12 @@
+"""Every claim of the paper in one table, each judged by a rule that was stated beforehand.
+
+A claim is split into checks, each true or false by what was measured. It is *reproduced* if all
+of its checks hold, *partly* if some do, *not* if none does, and *untestable* if it has none.
+"""
+
+from mamlbook.verdict import images, theory
+from mamlbook.verdict.claims import Claim, Judged, table, verdict
+
+CLAIMS = (*theory.CLAIMS, *images.CLAIMS)
+
+__all__ = ["CLAIMS", "Claim", "Judged", "table", "verdict"]

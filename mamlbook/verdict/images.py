@@ -1,0 +1,210 @@
+"""The claims of Section 5 and of Appendices C.4 and C.5."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from mamlbook.experiments.paper import TABLE1, TABLE2
+from mamlbook.fewshot.evaluation import half_width
+from mamlbook.verdict.claims import Judged, claims, record, rows
+
+CLAIMS, claim = claims()
+KEYS = ["setting", "algorithm", "split", "hardness"]
+
+
+@cache
+def seeds(item: str) -> dict[tuple[str, ...], np.ndarray]:
+    """The accuracies by seed of each cell of a table."""
+    found = record(item)
+    keys = found.rows[KEYS].itertuples(index=False, name=None)
+    return dict(zip(keys, found.arrays["accuracy"], strict=True))
+
+
+def gain(item: str, setting: str, split: str, hardness: str, nal: str) -> np.ndarray:
+    """MAML's accuracy less NAL's, by seed."""
+    cells = seeds(item)
+    return cells[setting, "maml", split, hardness] - cells[setting, nal, split, hardness]
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Mean and 95 % half-width over seeds."""
+    return float(values.mean()), half_width(values)
+
+
+def said(values: np.ndarray) -> str:
+    return "{:+.1f} ± {:.1f}".format(*interval(values))
+
+
+def above(values: np.ndarray, floor: float = 0.0) -> bool:
+    """Whether the 95 % interval lies above `floor`."""
+    mean, half = interval(values)
+    return mean - half > floor
+
+
+def agreement(item: str, paper: pd.DataFrame) -> Judged:
+    """How many cells agree with the paper's: the two intervals meet."""
+    ours, theirs = rows(item).set_index(KEYS), paper.set_index(KEYS)
+    ours = ours.loc[theirs.index]
+    apart = (ours["accuracy"] - theirs["accuracy"]).abs()
+    meet = apart <= ours["accuracy_ci95"] + theirs["accuracy_ci95"]
+    settings = record(item).provenance["settings"]
+    checks = {
+        f"{' '.join(line)}: all four cells agree": bool(own.all())
+        for line, own in meet.groupby(level=["setting", "algorithm"], sort=False)
+    }
+    return Judged(
+        f"{meet.sum()} of {len(meet)} cells agree; median distance {apart.median():.1f} points "
+        f"({settings['iterations']:,} iterations, {settings['seeds']} seeds, "
+        f"{settings['device']})",
+        "24 cells",
+        checks,
+    )
+
+
+@claim("Tables 1 and 4", "The accuracies on Omniglot", "omniglot")
+def table1() -> Judged:
+    return agreement("table1", TABLE1)
+
+
+@claim("C.4", "The ten alphabets on which MAML is least accurate, "
+       "Sanskrit and Bengali among them", "omniglot")  # fmt: skip
+def hard_alphabets() -> Judged:
+    found = rows("alphabets")
+    after = found[(found["network"] == "trained") & (found["step"] == 1)]
+    hard = after[after["hardness"] == "hard"].groupby("group")["accuracy"].mean()
+    rank = hard.rank()
+    return Judged(
+        f"Sanskrit has rank {rank['Sanskrit']:.0f}, Bengali {rank['Bengali']:.0f} of {len(rank)}",
+        "both in the ten",
+        {f"{name} is": rank[name] <= 10 for name in ("Sanskrit", "Bengali")},
+    )
+
+
+@claim("Section 5", "Characters of one alphabet are harder to distinguish", "omniglot")
+def harder() -> Judged:
+    found = rows("table1").pivot_table(
+        index=["setting", "algorithm", "split"], columns="hardness", values="accuracy"
+    )
+    less = found["easy"] - found["hard"]
+    return Judged(
+        f"accuracy lower by {less.min():.1f} to {less.max():.1f} points",
+        checks={"in every line of the table": bool((less > 0).all())},
+    )
+
+
+@claim("Section 5", "MAML improves significantly with more closely packed hard tasks", "omniglot")
+def packed() -> Judged:
+    cells = seeds("table1")
+    more = {
+        split: cells["small", "maml", split, "hard"] - cells["large", "maml", split, "hard"]
+        for split in ("train", "test")
+    }
+    paper = TABLE1.set_index(KEYS)["accuracy"]
+    theirs = [
+        paper["small", "maml", split, "hard"] - paper["large", "maml", split, "hard"]
+        for split in more
+    ]
+    return Judged(
+        f"{said(more['train'])} points on training, {said(more['test'])} on test tasks",
+        "{:+.1f} and {:+.1f}".format(*theirs),
+        {f"on {split} tasks": above(values) for split, values in more.items()},
+    )
+
+
+@claim("Section 5", "... and it is the packing that does it", "omniglot")
+def packing_itself() -> Judged:
+    found = rows("omniglot_controls")
+    crossed = found[found["control"] == "crossed"].set_index(["setting", "split", "hardness"])
+    own = rows("table1").set_index(KEYS)
+    trained_large = crossed.loc[("small", "test", "hard"), "accuracy"]
+    tasks = trained_large - own.loc[("large", "maml", "test", "hard"), "accuracy"]
+    training = own.loc[("small", "maml", "test", "hard"), "accuracy"] - trained_large
+    return Judged(
+        f"exchanging the test alphabet alone gives {tasks:+.1f} points, "
+        f"training in Small then {training:+.1f}",
+        checks={"training in Small explains more": training > tasks},
+    )
+
+
+@claim("Section 5", "NAL does not change substantially", "omniglot")
+def nal_stays() -> Judged:
+    cells = seeds("table1")
+    change = {
+        (name, split): cells["small", name, split, "hard"] - cells["large", name, split, "hard"]
+        for name in ("nal-1", "nal-10")
+        for split in ("train", "test")
+    }
+    most = max(change.values(), key=lambda values: abs(values.mean()))
+    return Judged(
+        f"at most {said(most)} points on hard tasks",
+        "+4.5 at most",
+        {"less than five points": abs(most.mean()) < 5},
+    )
+
+
+@claim("Section 5", "MAML's gain over NAL increases with smaller r_H", "omniglot")
+def relative_gain() -> Judged:
+    growth = {
+        split: gain("table1", "small", split, "hard", "nal-1")
+        - gain("table1", "large", split, "hard", "nal-1")
+        for split in ("train", "test")
+    }
+    return Judged(
+        f"the gain on hard tasks grows by {said(growth['train'])} (training) and "
+        f"{said(growth['test'])} (test) points",
+        "-1.4 and +13.6",
+        {f"on {split} tasks": above(values) for split, values in growth.items()},
+    )
+
+
+@claim("Section 5", "Small has the smaller r_H", "omniglot")
+def dispersion() -> Judged:
+    found = rows("dispersion")
+    found = found[found["part"] == "features"]
+    ratio = found.assign(ratio=found["r_hard"] / found["R"]).pivot_table(
+        index=["split", "seed"], columns="setting", values="ratio"
+    )
+    less = {
+        split: (own["large"] - own["small"]).to_numpy() for split, own in ratio.groupby("split")
+    }
+    mean = ratio.groupby("split").mean()
+    return Judged(
+        "r_H/R of adapted weights, Large and Small: "
+        + ", ".join(f"{own['large']:.1f} and {own['small']:.1f} ({split})"
+                    for split, own in mean.iterrows()),
+        checks={f"on {split} classes": above(values) for split, values in less.items()},
+    )  # fmt: skip
+
+
+@claim("Tables 2 and 5", "The accuracies on FS-CIFAR100", "cifar")
+def table2() -> Judged:
+    return agreement("table2", TABLE2)
+
+
+@claim("Section 5", "The largest gains of MAML in Table 2 are on the hard tasks", "cifar")
+def gains_on_hard() -> Judged:
+    checks, told = {}, []
+    for setting in ("p=0.99", "p=0.5"):
+        for split in ("train", "test"):
+            hard, easy = (gain("table2", setting, split, kind, "nal") for kind in ("hard", "easy"))
+            checks[f"{setting}, {split}"] = above(hard - easy)
+            told.append(
+                f"{hard.mean():.1f} on hard, {easy.mean():.1f} on easy ({setting}, {split})"
+            )
+    return Judged("; ".join(told), "40.2, 14.7; 12.2, 9.8; 31.6, 11.7; 9.3, 7.8", checks)
+
+
+@claim("Section 5", "... and disappear there when hard tasks are scarce (p = 0.01)", "cifar")
+def gains_disappear() -> Judged:
+    left = {
+        split: gain("table2", "p=0.01", split, "hard", "nal").mean()
+        / gain("table2", "p=0.99", split, "hard", "nal").mean()
+        for split in ("train", "test")
+    }
+    return Judged(
+        f"{100 * left['train']:.0f} % (training) and {100 * left['test']:.0f} % (test) of the gain "
+        "at p = 0.99 are left",
+        "20 % and 30 %",
+        {f"less than a third on {split} tasks": part < 1 / 3 for split, part in left.items()},
+    )
