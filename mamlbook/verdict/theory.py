@@ -145,7 +145,7 @@ def figure2_risks() -> Judged:
 def condition() -> Judged:
     d, ratios = 10, np.linspace(0.005, 0.995, 199)
     grid = hardness.gain(d, [20, 50, 100, 500, 2000, 10_000], ratios)
-    ratio = grid["rho_hard"]
+    ratio = grid["x"]
     margin = ratio * (1 - ratio) ** 2 * grid["m"] / d
     small, large = grid["gain"][margin < 0.2], grid["gain"][margin > 5]
     return Judged(
