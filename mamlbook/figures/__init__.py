@@ -1,5 +1,14 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures.cifar import (
+    cifar_controls,
+    cifar_rates,
+    live,
+    scarcity,
+    table2,
+    tasks,
+    training_curves,
+)
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
 from mamlbook.figures.geography import (
     beyond,
@@ -25,6 +34,8 @@ __all__ = [
     "NAMES",
     "beyond",
     "budget",
+    "cifar_controls",
+    "cifar_rates",
     "fig1",
     "fig2",
     "fig3",
@@ -37,17 +48,22 @@ __all__ = [
     "gain_over_landscapes",
     "gain_over_settings",
     "landscapes",
+    "live",
     "one_step",
     "rates",
     "ratio_against_packing",
     "risk_against_samples",
     "save",
+    "scarcity",
     "step_size_trap",
     "step_sizes",
+    "table2",
     "table3",
     "task_weights",
+    "tasks",
     "theorem1",
     "theorem2",
     "theorem3",
+    "training_curves",
     "use_style",
 ]
