@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
+from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import evaluation, geometry, images, training
 from mamlbook.fewshot.classifier import Classifier, fit
 from mamlbook.fewshot.settings import Omniglot
@@ -14,6 +15,18 @@ from mamlbook.fewshot.settings import Omniglot
 SETTINGS = ("large", "small")
 ADAM = {"optimiser": "adam", "outer_rate": 1e-3}
 NAL = {"optimiser": "sgd", "outer_rate": 1e-6}
+SHORT = {
+    "filters": 16, "tasks": 4, "targets": 5, "iterations": 200, "evaluation_tasks": 100,
+}  # fmt: skip
+PRESETS = {
+    "preview": Preset(
+        (
+            Omniglot(**ADAM | {"outer_rate": 3e-3}, **SHORT),
+            Omniglot(algorithm="nal-1", **NAL, **SHORT),
+        )
+    ),
+    "full": Preset((Omniglot(**ADAM), Omniglot(algorithm="nal-1", **NAL)), 500, "cuda"),
+}
 GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
