@@ -120,7 +120,7 @@ def test_maml_learns_real_omniglot_within_two_cpu_minutes(real_data, tmp_path):
     )
     start = os.times()
     done = subprocess.run(
-        [sys.executable, "-m", "mamlbook.fewshot.command", *words.split(), str(tmp_path)],
+        [sys.executable, "-m", "mamlbook", "train", *words.split(), str(tmp_path)],
         capture_output=True, text=True,
     )  # fmt: skip
     end = os.times()
