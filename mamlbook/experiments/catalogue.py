@@ -15,13 +15,15 @@ class Item:
 
     In mamlbook.experiments.<module>, the class <Name> is its frozen settings and the function
     <name> turns them into rows; mamlbook.figures.<name> draws them. The module is imported only
-    when the item is made, so that listing needs no torch.
+    when the item is made, so that listing needs no torch. A dear item takes hours or a GPU:
+    `verify` checks its record's digest and provenance and does not make it again.
     """
 
     name: str
     reference: str
     cost: str
     module: str
+    dear: bool = False
 
     @property
     def settings(self) -> type:
@@ -34,7 +36,13 @@ class Item:
         return getattr(self._module(), self.name)
 
     def _module(self):
-        return import_module(f"mamlbook.experiments.{self.module}")
+        try:
+            return import_module(f"mamlbook.experiments.{self.module}")
+        except ModuleNotFoundError as missing:
+            raise ValueError(
+                f"{self.name} needs {missing.name}, which is not installed; "
+                "install it with `pip install 'mamlbook[fewshot]'`."
+            ) from None
 
 
 ITEMS = {
