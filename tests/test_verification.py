@@ -134,7 +134,7 @@ class Case:
     [
         Case([1.0, None, 1e-17], [1.0 + 5e-7, None, -1e-17], None),
         Case([1.0, 0.5], [1.0, 0.500001], "x of row 2 is 0.5"),
-        Case([1.0, 0.0], [1.0, 1e-8], "x of row 2 is 0.0"),
+        Case([1.0, 0.0], [1.0, 2e-7], "x of row 2 is 0.0"),
         Case([1.0, None], [1.0, 0.0], "x of row 2 is nan"),
         Case([1, 2], [1, 3], "x of row 2 is 2, now 3"),
         Case([True, False], [True, True], "x of row 2 is False, now True"),
