@@ -13,16 +13,14 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
-from numpy.typing import ArrayLike
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
-from sphinx.util.typing import stringify_annotation
 
 PACKAGE = "mamlbook"
 
 _CODE = re.compile(r"`+[^`]+`+")
 _MARKS = re.compile(r"[\\*_|]")
-_LONG = re.compile(r"\(([^(),]+), ([^(),]+)(?:, [^(),]+){6,}, ([^(),]+)\)")
+_LONG = re.compile(r"\(([-\w.]+), ([-\w.]+)(?:, [-\w.]+){6,}, ([-\w.]+)\)")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -39,7 +37,7 @@ def markup(lines: list[str]) -> list[str]:
     for previous, line in zip(["", *lines], lines, strict=False):
         inside = previous.startswith("    ")
         if line.startswith("    "):
-            made += [line] if inside else ["", "::", "", line]
+            made += [line] if inside else ["", ".. code-block:: text", "", line]
             continue
         if inside or (line.startswith("- ") and not previous.startswith(("- ", "  "))):
             made.append("")
@@ -89,12 +87,8 @@ def _take_as_text(app: Sphinx, what: str, name: str, obj, options, lines: list[s
 
 
 def _shorten(app: Sphinx, what: str, name: str, obj, options, signature, returns):
-    """NumPy's ArrayLike by its name; of a long tuple of defaults the first two and the last."""
-    if signature is None:
-        return None
-    for mode in ("smart", "fully-qualified-except-typing"):
-        signature = signature.replace(stringify_annotation(ArrayLike, mode), "ArrayLike")
-    return _LONG.sub(r"(\1, \2, ..., \3)", signature), returns
+    """Of a long tuple of defaults the first two and the last."""
+    return signature and _LONG.sub(r"(\1, \2, ..., \3)", signature), returns
 
 
 def _link_to_the_code(app: Sphinx, doctree: nodes.document) -> None:
