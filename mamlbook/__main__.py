@@ -55,9 +55,9 @@ def list_items(arguments: list[str]) -> int:
     """Print every item, its place in the paper, its record, and the cost of making it anew."""
     if arguments:
         raise ValueError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
-    print(f"{'item':10}{'in the paper':28}{'to make anew':16}record")
+    print(f"{'item':19}{'in the paper':28}{'to make anew':16}record")
     for item in ITEMS.values():
-        print(f"{item.name:10}{item.reference:28}{item.cost:16}{_where(item)}")
+        print(f"{item.name:19}{item.reference:28}{item.cost:16}{_where(item)}")
     return 0
 
 
@@ -83,6 +83,8 @@ def reproduce(arguments: list[str]) -> int:
             settings,
             command=f"python -m mamlbook reproduce {' '.join(arguments)}",
             wall_seconds=time.perf_counter() - start,
+            device=getattr(settings, "device", "cpu"),
+            data_digest=_digest(item.data) if item.data else None,
         )
         stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
         path = records.save(stored, out)
@@ -110,7 +112,7 @@ def train(arguments: list[str]) -> int:
             f"Training needs {missing.name}, which is not installed; "
             "install it with `pip install 'mamlbook[fewshot]'`."
         ) from None
-    kinds = {"omniglot": command.omniglot, "cifar": command.cifar, "alphabets": command.alphabets}
+    kinds = {"omniglot": command.omniglot, "cifar": command.cifar}
     if not arguments:
         raise ValueError(f"`train` needs one of {', '.join(kinds)}.")
     kind = known("training", arguments[0], kinds)
@@ -132,9 +134,15 @@ def verify(arguments: list[str]) -> int:
         except ValueError as fault:
             done, said, failed = "", f"DOES NOT AGREE: {fault}", failed + 1
         seconds = time.perf_counter() - start
-        print(f"{item.name:10}{done or '-':12}{seconds:6.1f} s  {said}", flush=True)
+        print(f"{item.name:19}{done or '-':12}{seconds:6.1f} s  {said}", flush=True)
     print(f"{len(ITEMS) - failed} of {len(ITEMS)} records agree.")
     return min(failed, 1)
+
+
+def _digest(data: str) -> str:
+    from mamlbook.fewshot.images import SOURCES
+
+    return SOURCES[data].digest
 
 
 def _where(item: Item) -> str:

@@ -16,16 +16,28 @@ RELATIVE = 1e-6
 # Of a column's largest number: a few roots of float64's epsilon. Values tell the place of a minimum
 # no better (Figure 8), so near a zero of such a column another BLAS gives other digits.
 ROUNDING = 1e-7
-TOLD = ("command", "mamlbook", "commit", "python", "libraries", "device", "wall_seconds", "made")
+TOLD = (
+    "command",
+    "settings",
+    "mamlbook",
+    "commit",
+    "python",
+    "libraries",
+    "device",
+    "wall_seconds",
+    "made",
+)
 
 
 def verify(item: Item, folder: Path = records.RESULTS) -> str:
     """Hold the record of `item` in `folder` against the code; return what was done, in a word.
 
-    Every record must agree with its digests, have been made with the settings that the item has
-    now, and say how. Then an item that is not dear is made again: words and truth values must be
-    the same, numbers agree to RELATIVE. A dear one must have been made from a commit, and of the
-    images that the package takes now. Raises RecordError, in one sentence, at the first mismatch.
+    Every record must agree with its digests and say how it was made. An item that is not dear must
+    have been made with the settings that it has now, and is made again: words and truth values
+    must be the same, numbers agree to RELATIVE. A dear one may have settings of its own (a
+    device, fewer seeds), under the names they have now; it must have been made from a commit, of
+    the images that the package takes now. Raises RecordError, in one sentence, at the first
+    mismatch.
     """
     record = records.load(item.name, folder)
     settings = item.settings()
@@ -68,25 +80,23 @@ def _check_provenance(item: Item, record: Record, settings: object) -> None:
     if lacking := [name for name in TOLD if told.get(name) is None]:
         raise RecordError(f"The record {item.name} does not tell its {lacking[0]}; {again}.")
     now = json.loads(json.dumps(asdict(settings)))
-    then = told.get("settings", {})
+    then = told["settings"]
     for name in [*now, *then]:
-        if now.get(name) != then.get(name):
+        unknown = name not in now or name not in then
+        if unknown or (not item.dear and now[name] != then[name]):
             raise RecordError(
-                f"The record {item.name} was made with {name} = {then.get(name)}, "
-                f"the item has {now.get(name)}; {again}."
+                f"The record {item.name} was made with {name} = {then.get(name, 'nothing')}, "
+                f"the item has {now.get(name, 'no such setting')}; {again}."
             )
 
 
 def _check_source(item: Item, record: Record) -> None:
-    commit, images = record.provenance["commit"], record.provenance.get("data_digest")
-    if commit.endswith("-dirty"):
-        raise RecordError(f"The record {item.name} was made from changes that no commit holds.")
-    if images is None:
-        return
     from mamlbook.fewshot.images import SOURCES
 
-    if images not in {source.digest for source in SOURCES.values()}:
+    commit, images = record.provenance["commit"], record.provenance["data_digest"]
+    if commit.endswith("-dirty"):
+        raise RecordError(f"The record {item.name} was made from changes that no commit holds.")
+    if images != SOURCES[item.data].digest:
         raise RecordError(
-            f"The record {item.name} was made of other images (digest {images[:12]}...) "
-            f"than those of {' or '.join(SOURCES)}."
+            f"The record {item.name} was made of other images (digest {images}) than {item.data}'s."
         )

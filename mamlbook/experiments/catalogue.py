@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -11,24 +11,29 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Item:
-    """One figure or table: where it stands in the paper, what it costs, what makes it.
+    """One figure or table: where it stands in the paper, what it costs, what makes it, from what
+    data set.
 
-    In mamlbook.experiments.<module>, the class <Name> is its frozen settings and the function
-    <name> turns them into rows; mamlbook.figures.<name> draws them. The module is imported only
-    when the item is made, so that listing needs no torch. A dear item takes hours or a GPU:
-    `verify` checks its record's digest and provenance and does not make it again.
+    In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows;
+    mamlbook.figures.<name> draws them. The module is imported only when the item is made, so that
+    listing needs no torch.
     """
 
     name: str
     reference: str
     cost: str
     module: str
-    dear: bool = False
+    data: str = ""
+
+    @property
+    def dear(self) -> bool:
+        """Whether networks are trained on images for it: `verify` does not make it again."""
+        return bool(self.data)
 
     @property
     def settings(self) -> type:
         """The frozen dataclass of the item's settings."""
-        return getattr(self._module(), self.name.capitalize())
+        return get_type_hints(self.make)["settings"]
 
     @property
     def make(self) -> Callable[[Any], pd.DataFrame | tuple[pd.DataFrame, dict[str, np.ndarray]]]:
@@ -56,6 +61,11 @@ ITEMS = {
         Item("fig6", "Figure 6, Appendix C.3", "5 s", "neuron"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("fig8", "Figure 8, Appendix C.2", "5 s", "logistic"),
+        Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot", "omniglot"),
+        Item("table1", "Tables 1 and 4, Section 5", "40 h", "omniglot", "omniglot"),
+        Item("omniglot_rates", "outer rates, Appendix C.4", "1 h", "omniglot", "omniglot"),
+        Item("omniglot_controls", "ours for Table 1", "1 h", "omniglot", "omniglot"),
+        Item("dispersion", "ours for r_H in Table 1", "10 min", "omniglot", "omniglot"),
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
         Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
         Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),

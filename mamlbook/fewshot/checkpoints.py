@@ -7,6 +7,7 @@ the process is killed, the newest pair that agrees is a whole checkpoint.
 import hashlib
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,28 @@ class CheckpointError(ValueError):
     """A folder's checkpoints belong to another run."""
 
 
-def save(folder: Path, iteration: int, state: State, identity: dict[str, Any]) -> None:
-    """Write the state after `iteration` steps of the run `identity`; keep the one before."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after `iteration` steps, which took `seconds` in all."""
+
+    iteration: int
+    seconds: float
+    state: State
+
+
+def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
+    """Write a checkpoint of the run `identity`; keep the one before."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = save_tensors({name: tensor.cpu().contiguous() for name, tensor in state.items()})
-    told = {"iteration": iteration, "sha256": hashlib.sha256(data).hexdigest(), "run": identity}
-    stem = f"{iteration:08d}"
+    data = save_tensors(
+        {name: tensor.cpu().contiguous() for name, tensor in checkpoint.state.items()}
+    )
+    told = {
+        "iteration": checkpoint.iteration,
+        "seconds": round(checkpoint.seconds, 1),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "run": identity,
+    }
+    stem = f"{checkpoint.iteration:08d}"
     replace(folder / f"{stem}.safetensors", data)
     replace(folder / f"{stem}.json", json.dumps(told, indent=1).encode())
     for old in sorted(folder.glob("[0-9]*.json"))[:-2]:
@@ -37,7 +54,7 @@ def save(folder: Path, iteration: int, state: State, identity: dict[str, Any]) -
         old.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
-def latest(folder: Path, identity: dict[str, Any]) -> tuple[int, State] | None:
+def latest(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
     """The newest whole checkpoint of the run `identity`, or None if there is none.
 
     Warns of each damaged one that it passes over. Raises CheckpointError if a whole one is of
@@ -49,7 +66,8 @@ def latest(folder: Path, identity: dict[str, Any]) -> tuple[int, State] | None:
             data = path.with_suffix(".safetensors").read_bytes()
             if hashlib.sha256(data).hexdigest() != told["sha256"]:
                 raise ValueError("its tensors are not the ones it vouches for")
-            state, iteration, run = load_tensors(data), told["iteration"], told["run"]
+            found = Checkpoint(told["iteration"], told["seconds"], load_tensors(data))
+            run = told["run"]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             warnings.warn(
                 f"The checkpoint {path} is damaged ({error}); falling back to the one before.",
@@ -59,8 +77,8 @@ def latest(folder: Path, identity: dict[str, Any]) -> tuple[int, State] | None:
         if run != json.loads(json.dumps(identity)):
             other = [key for key in identity if run.get(key) != identity[key]]
             raise CheckpointError(
-                f"{folder} holds checkpoints of a run with another {' and '.join(other)}; "
+                f"{folder} holds checkpoints of a run with other {' and '.join(other)}; "
                 "choose another folder or delete it."
             )
-        return iteration, state
+        return found
     return None

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import pandas as pd
 import torch
 import tyro
+from tqdm import tqdm
 
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
+from mamlbook.fewshot.training import Trained
 from mamlbook.records import replace
 
 OUT = Path("runs")
@@ -25,19 +27,17 @@ def train_group(
     device: str = "cpu",
     threads: int | None = None,
     progress: bool = True,
-) -> pd.DataFrame:
-    """Train cells together, or continue them, and return their evaluation rows.
-
-    Checkpoints are kept in `out/LABEL/`; each cell's rows are written to `out/CELL.csv`.
-    """
+) -> list[Trained]:
+    """Train cells that are alike, together, or continue them; `out/LABEL/` keeps each."""
     held = images.load(cells[0].settings.data, device)
-    label = cells[0].label if len(cells) == 1 else f"{cells[0].label}-and-{len(cells) - 1}"
-    trained = training.train(cells, held, folder=out / label, threads=threads, progress=progress)
-    tables = []
-    for cell, theta in zip(cells, trained.theta.split(1), strict=True):
-        tables.append(evaluation.evaluate(cell, theta, held))
-        replace(out / f"{cell.label}.csv", tables[-1].to_csv(index=False).encode())
-    return pd.concat(tables, ignore_index=True)
+    left = [cell for cell in cells if not training.finished(cell, held, out / cell.label)]
+    if len(left) > 1:
+        folder = out / f"{left[0].label}-and-{len(left) - 1}"
+        together = training.train(left, held, folder=folder, progress=progress)
+        for one in together.apart():
+            training.keep(one, held, out / one.cells[0].label)
+    how = {"threads": threads, "progress": progress and len(left) == 1}
+    return [training.train([cell], held, folder=out / cell.label, **how) for cell in cells]
 
 
 def train_cells(
@@ -47,22 +47,23 @@ def train_cells(
     device: str = "cpu",
     executor: Executor | None = None,
     workers: int = 1,
-) -> pd.DataFrame:
-    """Train cells and return their rows: together on a GPU, else one by one through `executor`
+) -> list[Trained]:
+    """Train cells: those that are alike together on a GPU, else one by one through `executor`
     (by default a pool of `workers` processes, or this one if there is but one)."""
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
     if device.startswith("cuda"):
-        return train_group(cells, out, device=device)
+        groups: dict[str, list[Cell]] = {}
+        for cell in cells:
+            groups.setdefault(training.kind(cell), []).append(cell)
+        done = [one for group in groups.values() for one in train_group(group, out, device=device)]
+        return sorted(done, key=lambda one: cells.index(one.cells[0]))
     if executor is None and workers == 1:
-        tables = [train_group([cell], out, device=device) for cell in cells]
-    elif executor is None:
+        return [one for cell in cells for one in train_group([cell], out, device=device)]
+    if executor is None:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             return train_cells(cells, out, device=device, executor=pool)
-    else:
-        one = partial(_train_cell, out=out, device=device)
-        tables = run_cells(one, cells, executor)
-    return pd.concat(tables, ignore_index=True)
+    return run_cells(partial(_train_cell, out=out, device=device), cells, executor)
 
 
 def run_cells(
@@ -73,7 +74,8 @@ def run_cells(
     The cells are independent, so any worker may take any of them, again if another died at it.
     """
     futures = {executor.submit(function, cell): place for place, cell in enumerate(cells)}
-    results = {futures[future]: future.result() for future in as_completed(futures)}
+    done = tqdm(as_completed(futures), total=len(futures), unit="cell")
+    results = {futures[future]: future.result() for future in done}
     return [results[place] for place in sorted(results)]
 
 
@@ -101,29 +103,19 @@ def cifar(
     _command(settings, seeds, first_seed, device, workers, out)
 
 
-def alphabets(
-    settings: Annotated[Omniglot, tyro.conf.OmitArgPrefixes] = Omniglot(setting="all"),  # noqa: B008
-    seed: int = 0,
-    out: Path = OUT,
-) -> None:
-    """Train on every alphabet and write out/alphabets.csv: accuracy by alphabet, lowest first."""
-    cell = Cell(settings, seed)
-    held = images.load("omniglot")
-    trained = training.train([cell], held, folder=out / cell.label)
-    rows = evaluation.by_group(cell, trained.theta, held, settings.evaluation_tasks)
-    replace(out / "alphabets.csv", rows.to_csv(index=False).encode())
-    print(rows.to_string(index=False, float_format="%.1f"))
-
-
 def _command(
     settings: Settings, seeds: int, first_seed: int, device: str, workers: int, out: Path
 ) -> None:
     if seeds < 1 or workers < 1:
         raise ValueError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
-    rows = train_cells(cells, out, device=device, workers=workers)
+    trained = train_cells(cells, out, device=device, workers=workers)
+    rows = evaluation.evaluate_all(trained, images.load(settings.data, device))
+    for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
+        replace(out / f"{cell.label}.csv", own.to_csv(index=False).encode())
+    rows = pd.concat(rows, ignore_index=True)
     print(evaluation.summarise(rows).to_string(index=False, float_format="%.1f"))
 
 
-def _train_cell(cell: Cell, out: Path, device: str) -> pd.DataFrame:
-    return train_group([cell], out, device=device, threads=1, progress=False)
+def _train_cell(cell: Cell, out: Path, device: str) -> Trained:
+    return train_group([cell], out, device=device, threads=1, progress=False)[0]

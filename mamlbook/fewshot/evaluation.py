@@ -1,9 +1,15 @@
 """Accuracy after adaptation of a task set, a cell, a table; intervals over tasks and over seeds."""
 
+import dataclasses
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
+from tqdm import tqdm
 
 from mamlbook.fewshot import passes
 from mamlbook.fewshot.blocks import Statistics
@@ -12,9 +18,14 @@ from mamlbook.fewshot.learners import Learner, adapt, inputs
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, labels
+from mamlbook.fewshot.training import Trained, cores, single_threaded
 
 TABLE = [
     "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
+    "iterations", "device",
+]  # fmt: skip
+KEYS = [
+    "setting", "algorithm", "optimiser", "outer_rate", "steps", "statistics", "split", "hardness",
     "iterations", "device",
 ]  # fmt: skip
 
@@ -108,6 +119,8 @@ def evaluate(
                     "seed": cell.seed,
                     "steps": steps,
                     "statistics": statistics,
+                    "optimiser": settings.optimiser,
+                    "outer_rate": settings.rate,
                     "iterations": settings.iterations,
                     "device": device.type,
                 }
@@ -115,19 +128,41 @@ def evaluate(
     return pd.DataFrame(rows)
 
 
+def evaluate_all(
+    trained: list[Trained], images: ImageSet, *, statistics: str = "batch", **changes: Any
+) -> list[pd.DataFrame]:
+    """`evaluate` of each trained cell, several at once on a CPU; `changes`: of its settings,
+    such as the adaptation steps."""
+
+    def one(each: Trained) -> pd.DataFrame:
+        (cell,) = each.cells
+        changed = Cell(dataclasses.replace(cell.settings, **changes), cell.seed)
+        theta = each.theta.to(images.images.device)
+        return evaluate(changed, theta, images, statistics=statistics)
+
+    together = 1 if images.images.is_cuda else cores()
+    with single_threaded(), ThreadPoolExecutor(together) as team:
+        return list(tqdm(team.map(one, trained), total=len(trained), unit="evaluation"))
+
+
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """The table's rows of many cells' rows: mean over seeds, its 95 % half-width over seeds.
 
     The half-width over tasks, in a column of its own, is that of the mean over all seeds' tasks.
     """
-    keys = ["setting", "algorithm", "split", "hardness", "iterations", "device"]
-    table = rows.groupby(keys, sort=False, as_index=False).agg(
+    table = rows.groupby(KEYS, sort=False, as_index=False).agg(
         accuracy=("accuracy", "mean"),
         accuracy_ci95=("accuracy", half_width),
         accuracy_ci95_tasks=("accuracy_ci95", lambda own: np.sqrt((own**2).sum()) / len(own)),
         seeds=("seed", "nunique"),
     )
-    return table[[*TABLE, "accuracy_ci95_tasks"]]
+    more = [name for name in KEYS if name not in TABLE]
+    return table[[*TABLE, "accuracy_ci95_tasks", *more]]
+
+
+def by_seed(rows: pd.DataFrame) -> np.ndarray:
+    """(table rows, seeds): the accuracies behind each row of `summarise`."""
+    return np.stack([own.to_numpy() for _, own in rows.groupby(KEYS, sort=False)["accuracy"]])
 
 
 def half_width(values: np.ndarray | pd.Series) -> float:
@@ -139,36 +174,69 @@ def half_width(values: np.ndarray | pd.Series) -> float:
     return float(stats.t.ppf(0.975, len(values) - 1) * deviation)
 
 
-def by_group(cell: Cell, theta: torch.Tensor, images: ImageSet, count: int = 100) -> pd.DataFrame:
-    """Rows (group, accuracy in percent, accuracy_ci95, tasks), lowest accuracy first: hard
-    training tasks of one group (alphabet) at a time, which is how C.4 tells the hard ones."""
+def descent(
+    learner: Learner,
+    network: Network,
+    theta: torch.Tensor,
+    images: torch.Tensor,
+    episodes: Episodes,
+    steps: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loss and accuracy (T, steps + 1) of each task's targets after 0, 1, ... inner steps."""
+    shape = episodes.shape
+    y = labels(shape.ways, shape.targets, theta.device)
+    courses = []
+    for piece in _pieces(episodes, theta.is_cuda):
+        weights, course = theta.expand(len(piece.support), -1), []
+        for step in range(steps + 1):
+            if step:
+                weights = adapt(learner, network, weights, images, piece, 1)
+            x = inputs(images, piece.target, theta.dtype)
+            logits, tape = passes.forward(network, weights, x, shape.ways)
+            course.append(torch.stack(passes.cross_entropy(tape, logits, y), 1))
+        courses.append(torch.stack(course, 2))
+    loss, accuracy = torch.cat(courses).unbind(1)
+    return loss, accuracy
+
+
+def by_group(
+    cell: Cell, theta: torch.Tensor, images: ImageSet, count: int = 100, steps: int = 1
+) -> pd.DataFrame:
+    """Rows (group, hardness, step, loss, accuracy in percent and their ci95, tasks): the course
+    of adaptation on hard training tasks of one group (alphabet) at a time, which is how C.4 tells
+    the hard ones, and on easy tasks, whose group is "distinct"."""
     settings, seeds = cell.settings, Seeds.of(cell.seed)
     mixture = settings.problem(images, seeds.split).evaluation["train"]
     flat, rows = images.images.flatten(0, 1), []
-    for place, group in enumerate(mixture.hard.groups):
-        family = type(mixture.hard)(mixture.hard.shape, (group,), False, mixture.hard.examples)
-        _, _, hard = Mixture(mixture.easy, family, 1.0, mixture.total).draw(
+    kinds = {}
+    for group in mixture.hard.groups:
+        family = dataclasses.replace(mixture.hard, groups=(group,))
+        kinds[images.groups[group[0]]] = ("hard", family)
+    kinds["distinct"] = ("easy", mixture.easy)
+    for place, (name, (hardness, family)) in enumerate(kinds.items()):
+        _, _, drawn = Mixture(mixture.easy, family, 1.0, mixture.total).draw(
             count, (seeds.evaluation, place), flat.device
         )
-        right = 100 * accuracies(
-            settings.learner, settings.network, theta, flat, hard, settings.adaptation_steps
-        )
-        rows.append(
-            {
-                "group": images.groups[group[0]],
-                "accuracy": right.mean().item(),
-                "accuracy_ci95": half_width(right.cpu().numpy()),
-                "tasks": count,
-            }
-        )
-    return pd.DataFrame(rows).sort_values("accuracy", ignore_index=True)
+        loss, accuracy = descent(settings.learner, settings.network, theta, flat, drawn, steps)
+        for step in range(steps + 1):
+            row = {"group": name, "hardness": hardness, "step": step}
+            for what, values in (("loss", loss), ("accuracy", 100 * accuracy)):
+                row[what] = values[:, step].mean().item()
+                row[f"{what}_ci95"] = half_width(values[:, step].cpu().numpy())
+            rows.append({**row, "tasks": count})
+    return pd.DataFrame(rows)
 
 
 def _adapted(learner, network, theta, images, episodes, steps):
     """Adapted parameters and target indices, task by task on a CPU, 100 at once on a GPU."""
-    together = 100 if theta.is_cuda else 10
-    for start in range(0, len(episodes.support), together):
-        piece = episodes[start : start + together]
+    for piece in _pieces(episodes, theta.is_cuda):
         adapted = adapt(learner, network, theta, images, piece, steps)
         parts = 1 if theta.is_cuda else len(adapted)
         yield from zip(adapted.chunk(parts), piece.target.chunk(parts), strict=True)
+
+
+def _pieces(episodes: Episodes, large: bool) -> Iterator[Episodes]:
+    """As many tasks at once as suit a GPU's memory or a CPU's cache."""
+    together = 100 if large else 10
+    for start in range(0, len(episodes.support), together):
+        yield episodes[start : start + together]

@@ -5,7 +5,7 @@ alone says which tasks come next and a run that was killed continues as if it ha
 """
 
 import ctypes
-import json
+import hashlib
 import os
 import sys
 import time
@@ -23,7 +23,7 @@ from mamlbook.fewshot.grouped import GroupedStep
 from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
-from mamlbook.fewshot.tasks import Episodes, merge
+from mamlbook.fewshot.tasks import Episodes, Mixture, merge
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, together
@@ -31,15 +31,33 @@ BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, 
 
 @dataclass(frozen=True)
 class Trained:
-    """theta (R, size) of R cells after training, and the course of it.
-
-    curve (R, iterations / 25, 2, 3): for the easy and the hard tasks of 25 iterations their
-    number and the sums of their losses and accuracies (MAML's after adaptation).
-    """
+    """R cells after training: what a checkpoint holds, and the seconds it took."""
 
     cells: tuple[Cell, ...]
-    theta: torch.Tensor
-    curve: torch.Tensor
+    state: checkpoints.State
+    seconds: float
+
+    @property
+    def theta(self) -> torch.Tensor:
+        """(R, size)"""
+        return self.state["theta"]
+
+    @property
+    def curve(self) -> torch.Tensor:
+        """(R, iterations / 25, 2, 3): for the easy and the hard tasks of 25 iterations their
+        number and the sums of their losses and accuracies (MAML's after adaptation)."""
+        return self.state["curve"]
+
+    def apart(self) -> list["Trained"]:
+        """The cells one by one, each with its share of the seconds."""
+        return [
+            Trained(
+                (cell,),
+                {name: t[row : row + 1] if t.ndim else t for name, t in self.state.items()},
+                self.seconds / len(self.cells),
+            )
+            for row, cell in enumerate(self.cells)
+        ]
 
 
 def train(
@@ -62,25 +80,25 @@ def train(
     run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped)
     settings = cells[0].settings
     total = settings.iterations
-    identity = _identity(cells, images)
-    start = 0
+    identity = run.identity
+    start, spent = 0, 0.0
     if folder is not None:
         found = checkpoints.latest(folder, identity)
-        if found is not None and found[0] > total:
+        if found is not None and found.iteration > total:
             raise checkpoints.CheckpointError(
-                f"{folder} is at iteration {found[0]}, past the {total} asked for; "
+                f"{folder} is at iteration {found.iteration}, past the {total} asked for; "
                 "ask for more or choose another folder."
             )
         if found is not None:
-            start, state = found
-            run.restore(state)
-    saved = time.monotonic()
-    threads = threads or _cores()
+            start, spent = found.iteration, found.seconds
+            run.restore(found.state)
+    began = saved = time.monotonic()
+    threads = threads or cores()
     bar = tqdm(
         total=total, initial=start, disable=not progress, unit="it", desc=_title(cells),
         mininterval=1.0,
     )  # fmt: skip
-    with bar, _single_threaded(), ThreadPoolExecutor(threads) as team:
+    with bar, single_threaded(), ThreadPoolExecutor(threads) as team:
         while start < total:
             stop = min(total, (start // BLOCK + 1) * BLOCK)
             run.block(start, stop, team)
@@ -89,9 +107,32 @@ def train(
             start = stop
             due = time.monotonic() - saved >= save_every
             if folder is not None and (due or start == total):
-                checkpoints.save(folder, start, run.state(start), identity)
                 saved = time.monotonic()
-    return Trained(tuple(cells), run.optimiser.theta, run.curve.cpu())
+                seconds = spent + saved - began
+                checkpoints.save(
+                    folder, checkpoints.Checkpoint(start, seconds, run.state(start)), identity
+                )
+    state = {name: tensor.clone() for name, tensor in run.state(total).items()}
+    return Trained(tuple(cells), state, spent + time.monotonic() - began)
+
+
+def untrained(cell: Cell) -> Trained:
+    """A cell as it starts: the control of everything that training is said to do."""
+    theta = cell.settings.network.initial(Seeds.of(cell.seed).initialisation)
+    return Trained((cell,), {"theta": theta, "curve": torch.zeros(1, 0, 2, 3)}, 0.0)
+
+
+def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
+    """Write a finished cell's checkpoint, which `train` then finds in `folder`."""
+    (cell,) = trained.cells
+    done = checkpoints.Checkpoint(cell.settings.iterations, trained.seconds, trained.state)
+    checkpoints.save(folder, done, _Run([cell], images, False).identity)
+
+
+def finished(cell: Cell, images: ImageSet, folder: Path) -> bool:
+    """Whether `folder` holds the cell trained to its last iteration."""
+    found = checkpoints.latest(folder, _Run([cell], images, False).identity)
+    return found is not None and found.iteration == cell.settings.iterations
 
 
 class _Run:
@@ -99,6 +140,7 @@ class _Run:
 
     def __init__(self, cells: list[Cell], images: ImageSet, grouped: bool) -> None:
         _check_alike(cells)
+        self.cells, self.digest = cells, images.digest
         self.settings = settings = cells[0].settings
         self.network, self.learner = settings.network, settings.learner
         device = images.images.device
@@ -172,6 +214,15 @@ class _Run:
             course[row].index_add_(0, which, seen)
         self.optimiser.update(gradient)
 
+    @property
+    def identity(self) -> dict:
+        """What a checkpoint must agree with; a run may be continued to more iterations."""
+        told = [
+            {"cell": cell.label, "tasks": _digest(problem.training)}
+            for cell, problem in zip(self.cells, self.problems, strict=True)
+        ]
+        return {"settings": told, "data": self.digest}
+
     def course(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""
         number, _, accuracy = self.curve[:, block].sum(0).unbind(1)
@@ -187,35 +238,35 @@ class _Run:
         self.optimiser.restore(state)
 
 
-def _check_alike(cells: list[Cell]) -> None:
-    def rest(cell: Cell) -> dict:
-        told = asdict(cell.settings)
-        for free in ("outer_rate", "setting", "p"):
-            told.pop(free, None)
-        return {"data": cell.settings.data, **told}
+def kind(cell: Cell) -> str:
+    """What cells that train together share: all but seed, setting and outer rate."""
+    told = asdict(cell.settings)
+    for free in ("outer_rate", "setting", "p"):
+        told.pop(free, None)
+    return repr((cell.settings.data, told))
 
+
+def _check_alike(cells: list[Cell]) -> None:
     if not cells:
         raise ValueError("There is no cell to train; give at least one seed.")
     for cell in cells:
-        if rest(cell) != rest(cells[0]):
+        if kind(cell) != kind(cells[0]):
             raise ValueError(
                 f"{cell.label} and {cells[0].label} cannot be trained together; only seed, "
                 "setting and outer rate may differ."
             )
 
 
-def _identity(cells: list[Cell], images: ImageSet) -> dict:
-    """What a checkpoint must agree with; a run may be continued to more iterations."""
-    told = []
-    for cell in cells:
-        settings = asdict(cell.settings)
-        for free in ("iterations", "evaluation_tasks", "steps"):
-            settings.pop(free)
-        told.append({"seed": cell.seed, "data": cell.settings.data, **settings})
-    return {"cells": json.loads(json.dumps(told)), "data": images.digest}
+def _digest(mixture: Mixture) -> str:
+    """Of all that the tasks are drawn from."""
+    told = [
+        (family.shape, family.groups, family.distinct, family.examples.numpy().tobytes())
+        for family in (mixture.easy, mixture.hard)
+    ]
+    return hashlib.sha256(repr((told, mixture.hard_probability)).encode()).hexdigest()[:16]
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
         return len(os.sched_getaffinity(0))
@@ -227,7 +278,7 @@ def _title(cells: list[Cell]) -> str:
 
 
 @contextmanager
-def _single_threaded():
+def single_threaded():
     """One thread inside each operation: the tasks run in parallel, not the operations."""
     keep_memory()
     before = torch.get_num_threads()

@@ -19,12 +19,25 @@ from mamlbook.figures.hardness import (
 )
 from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theorem1
+from mamlbook.figures.omniglot import (
+    against_paper,
+    alphabets,
+    courses,
+    dispersion,
+    omniglot_controls,
+    omniglot_rates,
+    table1,
+)
 from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
     "NAMES",
+    "against_paper",
+    "alphabets",
     "beyond",
     "budget",
+    "courses",
+    "dispersion",
     "fig1",
     "fig2",
     "fig3",
@@ -37,6 +50,8 @@ __all__ = [
     "gain_over_landscapes",
     "gain_over_settings",
     "landscapes",
+    "omniglot_controls",
+    "omniglot_rates",
     "one_step",
     "rates",
     "ratio_against_packing",
@@ -44,6 +59,7 @@ __all__ = [
     "save",
     "step_size_trap",
     "step_sizes",
+    "table1",
     "table3",
     "task_weights",
     "theorem1",

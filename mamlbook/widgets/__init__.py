@@ -3,10 +3,14 @@
 In a live kernel its traits are synchronised, so Python reads what the reader has set.
 """
 
+import base64
+import io
 from pathlib import Path
 
 import anywidget
+import numpy as np
 import traitlets
+from PIL import Image
 
 HERE = Path(__file__).parent
 
@@ -91,3 +95,48 @@ class Adaptation(anywidget.AnyWidget):
     w2 = traitlets.Float(2.5).tag(sync=True)
     hard_variance = traitlets.Float(0.5).tag(sync=True)
     alpha = traitlets.Float(1.8).tag(sync=True)
+
+
+class Tasks(anywidget.AnyWidget):
+    """Few-shot tasks dealt to the reader: supports, one query, and the reader's own score.
+
+    images: uint8 (classes, examples, side, side, channels), all that tasks are dealt from;
+    groups: the classes of each alphabet. easy, hard: {"ways", "shots", "distinct"} of a task.
+    networks: name -> {"easy", "hard"}, accuracies in percent to stand below the reader's.
+
+    Traits that move: `hardness`, the number of the `deal`, and the `tally` of [right, asked].
+    """
+
+    _esm = _script("tasks")
+    _css = STYLE + (HERE / "tasks.css").read_text()
+    title = traitlets.Unicode("a few-shot task").tag(sync=True)
+    question = traitlets.Unicode("Which is it?").tag(sync=True)
+    sheet = traitlets.Unicode().tag(sync=True)
+    examples = traitlets.Int().tag(sync=True)
+    groups = traitlets.List(traitlets.List(traitlets.Int())).tag(sync=True)
+    easy = traitlets.Dict().tag(sync=True)
+    hard = traitlets.Dict().tag(sync=True)
+    networks = traitlets.Dict().tag(sync=True)
+    hardness = traitlets.Unicode("easy").tag(sync=True)
+    deal = traitlets.Int(0).tag(sync=True)
+    tally = traitlets.Dict({"easy": [0, 0], "hard": [0, 0]}).tag(sync=True)
+
+    def __init__(self, images: np.ndarray, groups: list[list[int]], **traits) -> None:
+        super().__init__(
+            sheet=_png(_sheet(images)), examples=images.shape[1], groups=groups, **traits
+        )
+
+
+def _sheet(images: np.ndarray) -> np.ndarray:
+    """A row of pictures for each class, a column for each example."""
+    rows, columns, side, _, channels = images.shape
+    return images.swapaxes(1, 2).reshape(rows * side, columns * side, channels)
+
+
+def _png(pixels: np.ndarray) -> str:
+    """A data URL; eight greys are enough for drawings."""
+    grey = pixels.shape[2] == 1
+    picture = Image.fromarray(pixels[:, :, 0]).quantize(8) if grey else Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -46,7 +46,10 @@ def test_a_chapter_links_to_what_it_uses(path):
     [
         ("w*_NAL and |w|_2 of `n2`", r"w\*\_NAL and \|w\|\_2 of ``n2``"),
         ("`a_b` * ``c_d``", r"``a_b`` \* ``c_d``"),
-        ("is:\n    Q = P*P\n      + S\nwith", "is:\n\n.. code-block:: text\n\n    Q = P*P\n      + S\n\nwith"),
+        (
+            "is:\n    Q = P*P\n      + S\nwith",
+            "is:\n\n.. code-block:: text\n\n    Q = P*P\n      + S\n\nwith",
+        ),
         ("is:\n\n    Q = P\n\nwith", "is:\n\n\n.. code-block:: text\n\n    Q = P\n\n\nwith"),
         ("Columns:\n- a\n- b\n  c\n- d", "Columns:\n\n- a\n- b\n  c\n- d"),
     ],

@@ -16,9 +16,9 @@ SETTINGS = Omniglot(
 def main(folder: Path) -> None:
     save = checkpoints.save
 
-    def loudly(folder, iteration, *rest):
-        save(folder, iteration, *rest)
-        print(iteration, flush=True)
+    def loudly(folder, checkpoint, identity):
+        save(folder, checkpoint, identity)
+        print(checkpoint.iteration, flush=True)
 
     checkpoints.save = loudly
     cell = Cell(SETTINGS, 3)

@@ -65,12 +65,13 @@ def test_a_cluster_that_loses_a_worker_loses_no_cell(expected, tmp_path):
 
 
 def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "load", lambda name, device: characters.to(device))
+    monkeypatch.setattr(images, "load", lambda name, device="cpu": characters.to(device))
     found = command.train_cells(CELLS[:2], tmp_path)
-    same([found], [pd.concat(expected[:2], ignore_index=True)])
-    written = pd.read_csv(tmp_path / "omniglot-all-maml-1.csv")
+    same(evaluation.evaluate_all(found, characters), expected[:2])
+    assert (tmp_path / CELLS[1].label / "00000002.safetensors").exists()
+    command._command(TINY, 1, 1, "cpu", 1, tmp_path)
+    written = pd.read_csv(tmp_path / f"{CELLS[1].label}.csv")
     pd.testing.assert_frame_equal(written, expected[1], check_dtype=False)
-    assert (tmp_path / "omniglot-all-maml-1" / "00000002.safetensors").exists()
     with pytest.raises(ValueError, match="'cuda', but torch sees no GPU"):
         monkeypatch.setattr(command.torch.cuda, "is_available", lambda: False)
         command.train_cells(CELLS, tmp_path, device="cuda")

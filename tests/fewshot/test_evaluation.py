@@ -144,10 +144,25 @@ def test_a_table_keeps_seeds_and_tasks_apart(characters, theta):
     assert np.isclose(first.accuracy_ci95_tasks, np.sqrt((easy.accuracy_ci95**2).sum()) / 3)
 
 
-def test_alphabets_are_ranked_by_accuracy(characters, theta):
-    rows = evaluation.by_group(CELL, theta, characters, count=5)
-    assert sorted(rows.group) == sorted(set(characters.groups))
-    assert rows.accuracy.is_monotonic_increasing
+def test_each_alphabet_is_followed_through_adaptation(characters, theta):
+    rows = evaluation.by_group(CELL, theta, characters, count=12, steps=2)
+    assert set(rows.group) == {*characters.groups, "distinct"}
+    assert (rows[rows.group == "distinct"].hardness == "easy").all()
+    assert rows.groupby("group").step.apply(list).map(lambda steps: steps == [0, 1, 2]).all()
+    mean = rows.groupby("step").loss.mean()
+    assert mean[0] > mean[1] > mean[2]
+
+
+def test_descent_is_adaptation_step_by_step(characters, theta):
+    learner, network = SETTINGS.learner, SETTINGS.network
+    _, easy, _ = SETTINGS.problem(characters, 0).training.draw(13, (0,), "cpu")
+    flat = characters.images.flatten(0, 1)
+    loss, accuracy = evaluation.descent(learner, network, theta, flat, easy, 3)
+    assert loss.shape == accuracy.shape == (13, 4)
+    for step in range(4):
+        whole = evaluation.accuracies(learner, network, theta, flat, easy, step)
+        assert (accuracy[:, step] - whole).abs().max() < 0.11  # a near-tie may fall otherwise
+        assert (accuracy[:, step] - whole).abs().mean() < 0.02
 
 
 def test_steps_of_evaluation_are_the_papers():

@@ -95,7 +95,7 @@ def test_checkpoints_of_another_run_are_refused(characters, tmp_path):
     quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
     other = dataclasses.replace(SMALL, inner_rate=0.2)
     for cell in (Cell(SMALL, 1), Cell(other, 0)):
-        with pytest.raises(checkpoints.CheckpointError, match="another cells; choose another"):
+        with pytest.raises(checkpoints.CheckpointError, match="other settings; choose another"):
             quietly([cell], characters, folder=tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_checkpoints_are_plain(characters, tmp_path):
     quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     told = json.loads((tmp_path / "00000030.json").read_bytes())
-    assert told["iteration"] == 30 and told["run"]["cells"][0]["seed"] == 0
+    assert told["iteration"] == 30 and told["run"]["settings"][0]["cell"].endswith("-0")
 
 
 def test_the_number_of_threads_changes_no_bit(characters):
@@ -156,6 +156,43 @@ def test_the_evaluation_seed_does_not_touch_training(pictures, monkeypatch):
     other = dataclasses.replace(Seeds.of(0), evaluation=1)
     monkeypatch.setattr(training.Seeds, "of", classmethod(lambda cls, seed: other))
     assert torch.equal(quietly([Cell(MIXED, 0)], pictures).theta, before)
+
+
+def test_labels_tell_cells_apart():
+    cells = [
+        Cell(Omniglot(**more), seed)
+        for seed in (0, 1)
+        for more in (
+            {},
+            {"outer_rate": 0.1},
+            {"setting": "small"},
+            {"algorithm": "nal-1"},
+            {"filters": 8},
+        )
+    ]
+    assert len({cell.label for cell in cells}) == len(cells)
+    assert Cell(Omniglot(iterations=5, steps=3), 0).label == cells[0].label
+
+
+def test_other_tasks_are_another_run(characters, tmp_path, monkeypatch):
+    """The split of the alphabets is not a setting, but a run with another one is another run."""
+    quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
+    other = dataclasses.replace(characters, groups=characters.groups[1:] + characters.groups[:1])
+    with pytest.raises(checkpoints.CheckpointError, match="other settings"):
+        quietly([Cell(SMALL, 0)], other, folder=tmp_path)
+
+
+def test_cells_of_a_group_are_kept_one_by_one(characters, tmp_path):
+    cells = [Cell(SMALL, seed) for seed in (0, 1)]
+    together = quietly(cells, characters, grouped=True)
+    for one in together.apart():
+        folder = tmp_path / one.cells[0].label
+        assert not training.finished(one.cells[0], characters, folder)
+        training.keep(one, characters, folder)
+        assert training.finished(one.cells[0], characters, folder)
+        found = quietly(list(one.cells), characters, folder=folder)
+        assert torch.equal(found.theta, one.theta) and torch.equal(found.curve, one.curve)
+        assert found.seconds >= one.seconds > 0
 
 
 def test_the_four_seeds_are_distinct():

@@ -1,0 +1,77 @@
+"""What the tables of Section 5 share: cells trained to checkpoints, then evaluated."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mamlbook.fewshot import evaluation, images
+from mamlbook.fewshot.command import train_cells
+from mamlbook.fewshot.settings import Cell, Settings
+from mamlbook.fewshot.training import Trained
+
+CHECKPOINTS = Path("runs/cells")  # of all tables: what one has trained, another finds
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the networks are trained, how often, and where.
+
+    A run that was cut goes on from its checkpoints in runs/cells when the command is given again.
+    """
+
+    iterations: int
+    """Outer steps of each training."""
+    seeds: int = 5
+    """Trainings of each cell."""
+    device: str = "cpu"
+    """"cpu" or "cuda"."""
+    workers: int = 1
+    """Processes that train at once on a CPU."""
+    filters: int = 64
+    """Filters of each convolution."""
+    evaluation_tasks: int = 500
+    """Tasks of each split at evaluation."""
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "seeds", "workers", "filters", "evaluation_tasks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+
+
+def cells(variants: Iterable[Settings], budget: Budget) -> list[Cell]:
+    """Every variant for every seed, seed by seed, with the budget's settings."""
+    of = {name: getattr(budget, name) for name in ("iterations", "filters", "evaluation_tasks")}
+    variants = [replace(settings, **of) for settings in variants]
+    return [Cell(settings, seed) for seed in range(budget.seeds) for settings in variants]
+
+
+def train(variants: Iterable[Settings], budget: Budget) -> list[Trained]:
+    """The cells, trained or found trained."""
+    todo = cells(variants, budget)
+    return train_cells(todo, CHECKPOINTS, device=budget.device, workers=budget.workers)
+
+
+def evaluated(
+    trained: list[Trained], budget: Budget, *, statistics: str = "batch", **changes: Any
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The rows of a table, and beside them each row's accuracy by seed, (rows, seeds)."""
+    held = images.load(trained[0].cells[0].settings.data, budget.device)
+    rows = evaluation.evaluate_all(trained, held, statistics=statistics, **changes)
+    for one, own in zip(trained, rows, strict=True):
+        own["train_seconds"] = one.seconds
+    every = pd.concat(rows, ignore_index=True)
+    table = evaluation.summarise(every)
+    table["train_seconds"] = every.groupby(evaluation.KEYS, sort=False).train_seconds.sum().values
+    return table, {"accuracy": evaluation.by_seed(every)}
+
+
+def courses(trained: list[Trained], budget: Budget) -> np.ndarray:
+    """Training accuracy in percent, (variants, seeds, iterations / 25, easy and hard)."""
+    curve = np.concatenate([one.curve.numpy(force=True) for one in trained])
+    with np.errstate(invalid="ignore"):  # no task of a kind was drawn
+        accuracy = 100 * curve[..., 2] / curve[..., 0]
+    return accuracy.reshape(budget.seeds, -1, *accuracy.shape[1:]).swapaxes(0, 1).astype(np.float32)

@@ -1,0 +1,48 @@
+"""The items of the Omniglot chapter, made from real images with the smallest networks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mamlbook.experiments import cells, omniglot
+from mamlbook.experiments.paper import TABLE1
+
+TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch, tmp_path, real_data):
+    monkeypatch.setattr(cells, "CHECKPOINTS", tmp_path)
+
+
+def test_table1_has_the_papers_cells_in_its_order():
+    rows, arrays = omniglot.table1(omniglot.Table1(**TINY))
+    named = ["setting", "algorithm", "split", "hardness"]
+    assert sorted(map(tuple, rows[named].values)) == sorted(map(tuple, TABLE1[named].values))
+    assert list(rows.columns[:9]) == [*named, "accuracy", "accuracy_ci95", "seeds", "iterations",
+                                      "device"]  # fmt: skip
+    assert (rows["seeds"] == 2).all() and (rows["train_seconds"] > 0).all()
+    assert np.allclose(arrays["accuracy"].mean(1), rows["accuracy"])
+    assert arrays["course"].shape == (6, 2, 1, 2)
+
+
+def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
+    omniglot.table1(omniglot.Table1(**TINY))
+    trained = {path.name for path in tmp_path.iterdir()}
+    told = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
+    assert {path.name for path in tmp_path.iterdir()} == trained
+    assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
+
+
+def test_controls_tell_every_question():
+    rows = omniglot.omniglot_controls(omniglot.Controls(**TINY | {"seeds": 1}, batches=1))
+    asked = {"untrained", "SGD", "best rate", "classifier", "statistics", "crossed"}
+    assert set(rows["control"]) == asked
+    assert set(rows[rows["control"] == "best rate"]["steps"]) == {1, 5, 10}
+    assert set(rows[rows["control"] == "statistics"]["statistics"]) == {"batch", "running"}
+
+
+def test_a_budget_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="seeds is 0; it must be at least 1"):
+        dataclasses.replace(omniglot.Table1(), seeds=0)
