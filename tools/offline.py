@@ -20,6 +20,7 @@ ASSETS = Path(__file__).parent / "assets"
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _use_own_copies)
     app.connect("config-inited", _silence_thebe)
+    app.connect("config-inited", _launch_nothing_without_an_address)
     app.connect("env-get-outdated", _never_idle)
     app.connect("build-finished", _settle_scripts)
     app.add_css_file("book.css", priority=900)
@@ -43,6 +44,12 @@ def _silence_thebe(app: Sphinx, config: Config) -> None:
         for listener in list(app.events.listeners[event]):
             if listener.handler.__module__ == "sphinx_thebe":
                 app.disconnect(listener.id)
+
+
+def _launch_nothing_without_an_address(app: Sphinx, config: Config) -> None:
+    """The theme fails at buttons that open a chapter of a repository it cannot name."""
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options.pop("launch_buttons", None)
 
 
 def _never_idle(app: Sphinx, *_: object) -> list[str]:
