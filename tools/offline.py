@@ -15,6 +15,8 @@ from sphinx.config import Config
 from tools import ROOT
 
 ASSETS = Path(__file__).parent / "assets"
+WIDGETS = ROOT / "mamlbook" / "widgets"
+OPENING = ASSETS / "opening.js"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -62,5 +64,11 @@ def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:
         static = Path(app.outdir) / "_static"
         module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
         shutil.copyfile(module, static / "anywidget.js")
+        # The first page is no notebook: its picture is the first chapter's, as a classic script.
+        parts = [*(WIDGETS / f"{name}.js" for name in ("kit", "linear", "hardness")), OPENING]
+        text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+        text = text.replace("export default { render };", "")
+        (static / "opening.js").write_text(f"(() => {{\n{text}\n}})();\n", encoding="utf-8")
+        shutil.copyfile(WIDGETS / "widget.css", static / "widget.css")
         # 1.5 MB to draw the icons that the theme's style sheet draws from its font as well.
         (static / "scripts" / "fontawesome.js").write_text("// see tools/offline.py\n")
