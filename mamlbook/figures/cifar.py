@@ -198,7 +198,11 @@ def cifar_rates(rows: pd.DataFrame) -> Figure:
 def cifar_controls(rows: pd.DataFrame) -> Figure:
     """A line for each control and number of adaptation steps; test filled, training hollow."""
     keys = ["control", "algorithm", "setting", "steps"]
-    lines = rows[keys].drop_duplicates().sort_values(keys, kind="stable", ignore_index=True)
+    lines = rows[keys].drop_duplicates().sort_values(keys[1:], ignore_index=True)
+    order = list(dict.fromkeys(rows["control"]))
+    lines = lines.sort_values(
+        "control", kind="stable", ignore_index=True, key=lambda own: own.map(order.index)
+    )
     figure, panels = subplots(1, 2, height=0.8 + 0.2 * len(lines), sharey=True)
     for axes, hardness in zip(panels, ("easy", "hard"), strict=True):
         for split in ("train", "test"):
