@@ -55,9 +55,9 @@ def list_items(arguments: list[str]) -> int:
     """Print every item, its place in the paper, its record, and the cost of making it anew."""
     if arguments:
         raise ValueError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
-    print(f"{'item':19}{'in the paper':28}{'to make anew':16}record")
+    print(f"{'item':19}{'in the paper':30}{'to make anew':16}record")
     for item in ITEMS.values():
-        print(f"{item.name:19}{item.reference:28}{item.cost:16}{_where(item)}")
+        print(f"{item.name:19}{item.reference:30}{item.cost:16}{_where(item)}")
     return 0
 
 
