@@ -217,7 +217,7 @@ def test_cells_of_a_group_are_kept_one_by_one(characters, tmp_path):
         assert training.finished(one.cells[0], characters, folder)
         found = quietly(list(one.cells), characters, folder=folder)
         assert torch.equal(found.theta, one.theta) and torch.equal(found.curve, one.curve)
-        assert found.seconds >= one.seconds > 0
+        assert found.seconds > one.seconds - 1e-3 > 0
 
 
 def test_the_four_seeds_are_distinct():
