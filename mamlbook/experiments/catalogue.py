@@ -26,6 +26,11 @@ class Item:
     data: str = ""
 
     @property
+    def dear(self) -> bool:
+        """Whether networks are trained on images for it: `verify` does not make it again."""
+        return bool(self.data)
+
+    @property
     def settings(self) -> type:
         """The frozen dataclass of the item's settings."""
         return get_type_hints(self.make)["settings"]
@@ -36,7 +41,13 @@ class Item:
         return getattr(self._module(), self.name)
 
     def _module(self):
-        return import_module(f"mamlbook.experiments.{self.module}")
+        try:
+            return import_module(f"mamlbook.experiments.{self.module}")
+        except ModuleNotFoundError as missing:
+            raise ValueError(
+                f"{self.name} needs {missing.name}, which is not installed; "
+                "install it with `pip install 'mamlbook[fewshot]'`."
+            ) from None
 
 
 ITEMS = {

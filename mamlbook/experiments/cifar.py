@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from mamlbook.experiments.cells import Budget, courses, evaluated, train
+from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
 from mamlbook.experiments.intervals import mean_ci95
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import training
@@ -39,8 +39,6 @@ class Table2(Budget):
     """
 
     iterations: int = 10_000
-    filters: int = 64
-    """Filters of each convolution."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,6 @@ class Rates(Budget):
     seeds: int = 1
     filters: int = 32
     """Filters of each convolution."""
-    evaluation_tasks: int = 500
-    """Tasks of each split at evaluation."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +68,8 @@ class Scarcity(Budget):
     """The same, for equal cost."""
     images: int = 6_000_000
     """Images that each training may use where the cost is held equal."""
-    filters: int = 32
+    filters_at_cost: int = 32
     """Filters of each convolution where the cost is held equal."""
-    evaluation_tasks: int = 500
-    """Tasks of each split at evaluation."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +82,16 @@ class Controls(Budget):
     """Adam's rate for the NAL that learns."""
     batch_iterations: int = 20_000
     """Outer steps of 8 tasks, where C.5 says that as well as 10,000 of 2."""
-    evaluation_tasks: int = 500
-    """Tasks of each split at evaluation."""
 
 
-def variants(filters: int = 64) -> list[Cifar]:
-    """The cells of Table 2."""
-    return [Cifar(p=p, filters=filters, **how) for p in P for how in (NAL, MAML)]
+def variants() -> list[Cifar]:
+    """The cells of Table 2, for each seed."""
+    return [Cifar(p=p, **how) for p in P for how in (NAL, MAML)]
 
 
 def table2(settings: Table2) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """A row for each variant, split and hardness; the accuracies by seed; the courses."""
-    trained = train(variants(settings.filters), settings)
+    trained = train(variants(), settings)
     rows, arrays = evaluated(trained, settings)
     return rows, {**arrays, "course": courses(trained, settings)}
 
@@ -107,12 +99,12 @@ def table2(settings: Table2) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def cifar_rates(settings: Rates) -> pd.DataFrame:
     """A row for each algorithm, optimiser, rate, split and hardness."""
     grid = [
-        Cifar(algorithm=algorithm, optimiser=optimiser, outer_rate=rate, filters=settings.filters)
+        Cifar(algorithm=algorithm, optimiser=optimiser, outer_rate=rate)
         for algorithm in ("maml", "nal")
         for optimiser in ("adam", "sgd")
         for rate in GRID
     ]
-    return evaluated(train(grid, settings), settings, evaluation_tasks=settings.evaluation_tasks)[0]
+    return evaluated(train(grid, settings), settings)[0]
 
 
 def images_of_a_step(settings: Cifar) -> float:
@@ -127,15 +119,15 @@ def scarcity(settings: Scarcity) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
     Beside them each row's accuracy by seed, (rows, seeds).
     """
-    how = {"evaluation_tasks": settings.evaluation_tasks}
     alike = [Cifar(p=p, **MAML) for p in settings.p] + [Cifar(p=p, **NAL) for p in P]
-    parts = [evaluated(train(alike, settings), settings, **how)]
+    parts = [evaluated(train(alike, settings), settings)]
     at_cost = []
     for share in settings.shares:
-        one = Cifar(p=share, filters=settings.filters, **MAML)
+        one = Cifar(p=share, **MAML)
         steps = max(1, round(settings.images / images_of_a_step(one)))
-        at_cost += train([one], replace(settings, iterations=steps))
-    parts.append(evaluated(at_cost, settings, **how))
+        budget = replace(settings, iterations=steps, filters=settings.filters_at_cost)
+        at_cost += train([one], budget)
+    parts.append(evaluated(at_cost, settings))
     rows = pd.concat(
         [
             table.assign(equal=equal)
@@ -155,10 +147,9 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     tables = []
 
     def told(control: str, trained: list[Trained], **how: int) -> None:
-        how["evaluation_tasks"] = settings.evaluation_tasks
         tables.append(evaluated(trained, settings, **how)[0].assign(control=control))
 
-    start = [Cell(Cifar(iterations=settings.iterations), s) for s in range(settings.seeds)]
+    start = cells([Cifar()], settings)
     pairs = train(variants(), settings)
     learning = {"algorithm": "nal", "optimiser": "adam", "outer_rate": settings.nal_rate}
     practised = train([Cifar(p=p, **learning) for p in P], settings)

@@ -42,7 +42,7 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     )
     told = {
         "iteration": checkpoint.iteration,
-        "seconds": round(checkpoint.seconds, 1),
+        "seconds": round(checkpoint.seconds, 3),
         "sha256": hashlib.sha256(data).hexdigest(),
         "run": identity,
     }

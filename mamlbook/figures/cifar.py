@@ -16,38 +16,35 @@ def tasks(easy: dict[str, np.ndarray], hard: dict[str, np.ndarray]) -> Figure:
 
     All given images of an easy class are a row; of a hard class the first is shown.
     """
-    figure, (left, right) = subplots(1, 2, height=3.3, width_ratios=(5, 6))
-    side = next(iter(easy.values())).shape[1]
-    rows = [np.concatenate([_framed(image) for image in images], 1) for images in easy.values()]
-    left.imshow(np.concatenate(rows))
-    for row, name in enumerate(easy):
-        left.annotate(_spoken(name), (0, row * (side + 2) - 1), va="bottom", fontsize=8)
-    columns = 5
-    cells = [_framed(images[0], below=10) for images in hard.values()]
-    lines = [cells[start : start + columns] for start in range(0, len(cells), columns)]
-    right.imshow(np.concatenate([np.concatenate(line, 1) for line in lines]))
-    for place, name in enumerate(hard):
-        line, column = divmod(place, columns)
-        right.annotate(
-            _spoken(name),
-            (column * (side + 2), line * (side + 12) + side + 1),
-            va="top",
-            fontsize=6,
-        )
-    left.set_title("easy: 2 classes", color=COLOURS["easy"], pad=16)
+    figure, (left, right) = subplots(1, 2, height=3.3)
+    lines = [[(image, name) for image in images] for name, images in easy.items()]
+    _montage(left, [[line[0], *((image, "") for image, _ in line[1:])] for line in lines])
+    first = [(images[0], name) for name, images in hard.items()]
+    _montage(right, [first[start : start + 5] for start in range(0, len(first), 5)])
+    left.set_title("easy: 2 classes", color=COLOURS["easy"])
     right.set_title("hard: 20 classes", color=COLOURS["hard"])
-    for axes in (left, right):
-        axes.axis("off")
     return figure
 
 
-def _framed(image: np.ndarray, below: int = 2) -> np.ndarray:
-    """With two white columns at its right and `below` white rows more."""
-    return np.pad(image, ((0, below + (below > 2) * 2), (0, 2), (0, 0)), constant_values=255)
-
-
-def _spoken(name: str) -> str:
-    return name.rpartition("/")[2].replace("_", " ")
+def _montage(axes: Axes, lines: list[list[tuple[np.ndarray, str]]]) -> None:
+    """Lines of images, each with its name below."""
+    right, below = 6, 12  # white pixels
+    side = len(lines[0][0][0])
+    margins = ((0, below), (0, right), (0, 0))
+    rows = [
+        np.concatenate([np.pad(image, margins, constant_values=255) for image, _ in line], 1)
+        for line in lines
+    ]
+    axes.imshow(np.concatenate(rows))
+    for row, line in enumerate(lines):
+        for column, (_, name) in enumerate(line):
+            axes.annotate(
+                name.rpartition("/")[2].replace("_", " "),
+                (column * (side + right), row * (side + below) + side),
+                va="top",
+                fontsize=6,
+            )
+    axes.axis("off")
 
 
 def table2(
@@ -82,7 +79,7 @@ def table2(
                         linewidth=1,
                     )
             _chance(axes, hardness)
-            axes.set_title(f"{KINDS[hardness]}, classes of {_split(split)}")
+            axes.set_title(f"{KINDS[hardness]}, {_split(split)} classes")
             axes.set_ylim(CHANCE[hardness] * 0.8 if hardness == "easy" else 0, 1.08 * top)
             axes.set_xticks(range(len(names)), [name.replace("p=", "$p$ = ") for name in names])
         line[0].set_ylabel("accuracy, %")
@@ -159,7 +156,7 @@ def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None) ->
                     markersize=4,
                     capsize=2,
                     linewidth=1.2,
-                    label=f"{NAMES[algorithm]}, classes of {_split(split)}",
+                    label=f"{NAMES[algorithm]}, {_split(split)} classes",
                 )
             _chance(axes, hardness)
             axes.set_xscale("logit")
@@ -201,7 +198,11 @@ def cifar_rates(rows: pd.DataFrame) -> Figure:
 def cifar_controls(rows: pd.DataFrame) -> Figure:
     """A line for each control and number of adaptation steps; test filled, training hollow."""
     keys = ["control", "algorithm", "setting", "steps"]
-    lines = rows[keys].drop_duplicates().sort_values(keys, kind="stable", ignore_index=True)
+    lines = rows[keys].drop_duplicates().sort_values(keys[1:], ignore_index=True)
+    order = list(dict.fromkeys(rows["control"]))
+    lines = lines.sort_values(
+        "control", kind="stable", ignore_index=True, key=lambda own: own.map(order.index)
+    )
     figure, panels = subplots(1, 2, height=0.8 + 0.2 * len(lines), sharey=True)
     for axes, hardness in zip(panels, ("easy", "hard"), strict=True):
         for split in ("train", "test"):
@@ -287,8 +288,9 @@ def _chance(axes: Axes, hardness: str) -> None:
     axes.axhline(CHANCE[hardness], color=GREY, linestyle=":", linewidth=1)
     axes.annotate(
         "chance",
-        (0.01, CHANCE[hardness]),
+        (0.995, CHANCE[hardness]),
         xycoords=("axes fraction", "data"),
+        ha="right",
         va="bottom",
         fontsize=8,
         color=GREY,
