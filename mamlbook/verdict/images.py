@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from mamlbook.experiments.paper import TABLE1, TABLE2
+from mamlbook.experiments.paper import TABLE1, TABLE2, beside
 from mamlbook.fewshot.evaluation import half_width
 from mamlbook.verdict.claims import Judged, claims, record, rows
 
@@ -43,20 +43,18 @@ def above(values: np.ndarray, floor: float = 0.0) -> bool:
 
 
 def agreement(item: str, paper: pd.DataFrame) -> Judged:
-    """How many cells agree with the paper's: the two intervals meet."""
-    ours, theirs = rows(item).set_index(KEYS), paper.set_index(KEYS)
-    ours = ours.loc[theirs.index]
-    apart = (ours["accuracy"] - theirs["accuracy"]).abs()
-    meet = apart <= ours["accuracy_ci95"] + theirs["accuracy_ci95"]
+    """How many cells agree with the paper's, by the rule of `paper.beside`."""
+    both = beside(rows(item), paper)
+    apart = (both["accuracy"] - both["paper"]).abs()
     settings = record(item).provenance["settings"]
     checks = {
         f"{' '.join(line)}: all four cells agree": bool(own.all())
-        for line, own in meet.groupby(level=["setting", "algorithm"], sort=False)
+        for line, own in both.groupby(["setting", "algorithm"], sort=False)["agrees"]
     }
     return Judged(
-        f"{meet.sum()} of {len(meet)} cells agree; median distance {apart.median():.1f} points "
-        f"({settings['iterations']:,} iterations, {settings['seeds']} seeds, "
-        f"{settings['device']})",
+        f"{both['agrees'].sum()} of {len(both)} cells agree; median distance "
+        f"{apart.median():.1f} points ({settings['iterations']:,} iterations, "
+        f"{settings['seeds']} seeds, {settings['device']})",
         "24 cells",
         checks,
     )

@@ -1,0 +1,67 @@
+"""The reader's own few-shot tasks: dealt by the rules of C.4, scored once, playable by keyboard."""
+
+import pytest
+from playwright.sync_api import Page
+
+PAGE = "chapters/omniglot.html"
+PER_ALPHABET = 10
+
+# Deal a task of a kind, answer it with the choice at `place`, read what was dealt and what is said.
+PLAY = """
+async ([kind, deals]) => {
+  const widget = [...document.querySelectorAll(".mb-widget")].find((w) => w.querySelector(".mb-kinds"));
+  const row = (tile) => Number(tile.style.getPropertyValue("--mb-row"));
+  const column = (tile) => Number(tile.style.getPropertyValue("--mb-column"));
+  const results = [];
+  for (let deal = 0; deal < deals; deal += 1) {
+    widget.querySelector(`.mb-kind.${kind}`).click();
+    const choices = [...widget.querySelectorAll(".mb-choice")];
+    const query = widget.querySelector(".mb-query .mb-tile");
+    choices[deal % choices.length].click();
+    choices[(deal + 1) % choices.length].click(); // a second answer counts for nothing
+    const right = choices.findIndex((choice) => choice.classList.contains("right"));
+    const supports = choices.map((c) => [...c.querySelectorAll(".mb-tile")].map((t) => [row(t), column(t)]));
+    results.push({ supports, query: [row(query), column(query)], right, chosen: deal % choices.length,
+      said: widget.querySelector(".mb-sentence").textContent,
+      focused: document.activeElement.classList.contains("mb-next"),
+      shown: Object.fromEntries([...widget.querySelectorAll("data")].map((d) => [d.dataset.name, Number(d.value)])) });
+  }
+  return results;
+}
+"""  # noqa: E501
+
+
+@pytest.fixture
+def page(open_page) -> Page:
+    return open_page(PAGE, over="file")
+
+
+@pytest.mark.parametrize("kind", ["easy", "hard"])
+def test_tasks_are_dealt_by_the_rules_and_scored_once(page, kind):
+    told = page.evaluate(PLAY, [kind, 60])
+    answers, score = set(), 0
+    for place, one in enumerate(told, 1):
+        classes = [supports[0][0] for supports in one["supports"]]
+        alphabets = {row // PER_ALPHABET for row in classes}
+        assert len(set(classes)) == 5
+        assert len(alphabets) == (5 if kind == "easy" else 1)
+        query_class, query_example = one["query"]
+        assert query_class == classes[one["right"]]
+        assert query_example != one["supports"][one["right"]][0][1]  # not the example shown
+        score += one["chosen"] == one["right"]
+        assert one["said"].startswith("Right" if one["chosen"] == one["right"] else "No")
+        assert one["shown"][f"right_{kind}"] == score and one["shown"][f"asked_{kind}"] == place
+        assert one["focused"]
+        answers.add(one["right"])
+    assert answers == set(range(5))
+
+
+def test_a_task_is_played_by_keyboard_alone(page):
+    page.locator(".mb-kind.hard").focus()
+    page.keyboard.press("Enter")
+    page.locator(".mb-choice").first.focus()
+    page.keyboard.press("Enter")
+    first = page.locator(".mb-board").inner_html()
+    page.keyboard.press("Enter")  # the button Next holds the focus
+    assert page.locator(".mb-sentence").first.inner_text()
+    assert page.locator(".mb-board").inner_html() != first
