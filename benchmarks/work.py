@@ -80,6 +80,17 @@ def ours(work: Work, threads: int, algorithm: str = "maml") -> Step:
     return step
 
 
+def true_gradient(work: Work) -> torch.Tensor:
+    """The exact gradient in float64; the tests hold this path against double backward."""
+    theta, images, episodes = work.data()
+    learner, total = learners.Learner("maml", RATE), 0
+    for task in range(work.tasks):
+        one = episodes[task : task + 1]
+        outcome = learners.outer_gradient(learner, work.network, theta.double(), images, one)
+        total = total + outcome.gradient[0]
+    return total
+
+
 def plain(work: Work, threads: int) -> Step:
     """A loop over the tasks with autograd's double backward, as most would write it."""
     return _looped(work, threads, _PlainLearner)

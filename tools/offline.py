@@ -15,11 +15,14 @@ from sphinx.config import Config
 from tools import ROOT
 
 ASSETS = Path(__file__).parent / "assets"
+WIDGETS = ROOT / "mamlbook" / "widgets"
+OPENING = ASSETS / "opening.js"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _use_own_copies)
     app.connect("config-inited", _silence_thebe)
+    app.connect("config-inited", _launch_nothing_without_an_address)
     app.connect("env-get-outdated", _never_idle)
     app.connect("build-finished", _settle_scripts)
     app.add_css_file("book.css", priority=900)
@@ -45,6 +48,12 @@ def _silence_thebe(app: Sphinx, config: Config) -> None:
                 app.disconnect(listener.id)
 
 
+def _launch_nothing_without_an_address(app: Sphinx, config: Config) -> None:
+    """The theme fails at buttons that open a chapter of a repository it cannot name."""
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options.pop("launch_buttons", None)
+
+
 def _never_idle(app: Sphinx, *_: object) -> list[str]:
     """With no page to write Sphinx would leave changed scripts and styles uncopied."""
     return [app.config.root_doc]
@@ -55,5 +64,11 @@ def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:
         static = Path(app.outdir) / "_static"
         module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
         shutil.copyfile(module, static / "anywidget.js")
+        # The first page is no notebook: its picture is the first chapter's, as a classic script.
+        parts = [*(WIDGETS / f"{name}.js" for name in ("kit", "linear", "hardness")), OPENING]
+        text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+        text = text.replace("export default { render };", "")
+        (static / "opening.js").write_text(f"(() => {{\n{text}\n}})();\n", encoding="utf-8")
+        shutil.copyfile(WIDGETS / "widget.css", static / "widget.css")
         # 1.5 MB to draw the icons that the theme's style sheet draws from its font as well.
         (static / "scripts" / "fontawesome.js").write_text("// see tools/offline.py\n")

@@ -26,6 +26,11 @@ class Item:
     data: str = ""
 
     @property
+    def dear(self) -> bool:
+        """Whether networks are trained on images for it: `verify` does not make it again."""
+        return bool(self.data)
+
+    @property
     def settings(self) -> type:
         """The frozen dataclass of the item's settings."""
         return get_type_hints(self.make)["settings"]
@@ -36,7 +41,13 @@ class Item:
         return getattr(self._module(), self.name)
 
     def _module(self):
-        return import_module(f"mamlbook.experiments.{self.module}")
+        try:
+            return import_module(f"mamlbook.experiments.{self.module}")
+        except ModuleNotFoundError as missing:
+            raise ValueError(
+                f"{self.name} needs {missing.name}, which is not installed; "
+                "install it with `pip install 'mamlbook[fewshot]'`."
+            ) from None
 
 
 ITEMS = {
@@ -55,6 +66,10 @@ ITEMS = {
         Item("omniglot_rates", "outer rates, Appendix C.4", "1 h", "omniglot", "omniglot"),
         Item("omniglot_controls", "ours for Table 1", "1 h", "omniglot", "omniglot"),
         Item("dispersion", "ours for r_H in Table 1", "10 min", "omniglot", "omniglot"),
+        Item("table2", "Tables 2 and 5, Section 5", "20 h", "cifar", "cifar100"),
+        Item("cifar_rates", "outer rates, Appendix C.5", "1 h", "cifar", "cifar100"),
+        Item("scarcity", "ours for p in Table 2", "20 h", "cifar", "cifar100"),
+        Item("cifar_controls", "ours for Table 2", "30 h", "cifar", "cifar100"),
         Item("table3", "Table 3, Appendix C.1", "10 s", "geography"),
         Item("theorem1", "Theorem 1, Section 4", "1 min", "networks"),
         Item("theorem2", "Theorem 2, Appendix D.1", "2 s", "convergence"),

@@ -50,3 +50,16 @@ TABLE2 = _accuracies(
         ("p=0.01", "maml"): ((94.0, 1.2), (15.7, 0.3), (85.0, 0.2), (11.8, 0.3)),
     }
 )
+
+
+def beside(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Our rows with the paper's accuracy, its half-width, and whether the two agree.
+
+    They agree if they differ by no more than a 95 % interval of the difference,
+    sqrt(ci95^2 + ci95^2); a row without an interval agrees with nothing.
+    """
+    keys = ["setting", "algorithm", "split", "hardness"]
+    named = paper.rename(columns={"accuracy": "paper", "accuracy_ci95": "paper_ci95"})
+    both = ours.merge(named, on=keys, how="left", validate="one_to_one")
+    allowed = (both["accuracy_ci95"] ** 2 + both["paper_ci95"] ** 2) ** 0.5
+    return both.assign(agrees=(both["accuracy"] - both["paper"]).abs() <= allowed)

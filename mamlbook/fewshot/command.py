@@ -114,7 +114,7 @@ def _command(
     for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
         replace(out / f"{cell.label}.csv", own.to_csv(index=False).encode())
     rows = pd.concat(rows, ignore_index=True)
-    print(evaluation.summarise(rows).to_string(index=False, float_format="%.1f"))
+    print(evaluation.summarise(rows).to_string(index=False, float_format="%.3g"))
 
 
 def _train_cell(cell: Cell, out: Path, device: str) -> Trained:

@@ -36,7 +36,7 @@ class Fold:
         # difference of large terms, and rounding here would cost it two digits. On a CPU single
         # precision will do within an image, at a third of the time; a GPU's may be TF32.
         patches = centred.unflatten(2, (images, -1)).transpose(1, 2)
-        patches = patches.double() if patches.is_cuda else patches
+        patches = patches if patches.device.type == "cpu" else patches.double()
         total = torch.matmul(patches, patches.mT).double().sum(1)
         covariance = (total / centred.shape[2]).to(centred.dtype)
         w_c = torch.bmm(weights, covariance)

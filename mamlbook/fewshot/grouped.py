@@ -79,7 +79,8 @@ class GroupedStep:
             return step(*tensors)
         key = (shapes, *(tuple(tensor.shape) for tensor in tensors))
         if key not in self.captured:
-            self.captured[key] = _Captured(step, tensors, self.optimiser)
+            known = next(iter(self.captured.values()), None)
+            self.captured[key] = _Captured(step, tensors, self.optimiser, known)
         return self.captured[key](tensors)
 
     def _step(
@@ -108,23 +109,32 @@ class GroupedStep:
 
 
 class _Captured:
-    """A step as a CUDA graph over its own copies of the input tensors."""
+    """A step as a CUDA graph over its own copies of the input tensors.
+
+    It works in the memory of the graph `known`, if there is one: they never run at once, and an
+    output is added to the course before the next begins.
+    """
 
     def __init__(
-        self, step: Callable[..., torch.Tensor], tensors: list[torch.Tensor], optimiser: Optimiser
+        self,
+        step: Callable[..., torch.Tensor],
+        tensors: list[torch.Tensor],
+        optimiser: Optimiser,
+        known: "_Captured | None",
     ) -> None:
         self.inputs = [tensor.clone() for tensor in tensors]
-        before = {name: tensor.clone() for name, tensor in optimiser.state().items()}
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # warm-up, as capture demands; then undone
-            for _ in range(2):
-                step(*self.inputs)
-        torch.cuda.current_stream().wait_stream(side)
+        if known is None:  # warm-up, as the first capture demands; then undone
+            before = {name: tensor.clone() for name, tensor in optimiser.state().items()}
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(2):
+                    step(*self.inputs)
+            torch.cuda.current_stream().wait_stream(side)
+            optimiser.restore(before)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.output = step(*self.inputs)
-        optimiser.restore(before)
+        with torch.cuda.graph(self.graph, pool=known and known.graph.pool()):
+            self.output = step(*self.inputs)  # recorded, not run
 
     def __call__(self, tensors: list[torch.Tensor]) -> torch.Tensor:
         for held, tensor in zip(self.inputs, tensors, strict=True):

@@ -141,8 +141,9 @@ def spread(
 
 
 def _pieces(batch: Episodes) -> Iterator[Episodes]:
-    """Tasks that share their pass over the support sets: about 20 images' worth."""
-    size = max(1, 20 // batch.support.shape[1])
+    """Tasks that share their pass over the support sets: about 20 images' worth, but no more
+    than half of the tasks, so that two threads have work."""
+    size = max(1, min(20 // batch.support.shape[1], len(batch.support) // 2))
     for start in range(0, len(batch.support), size):
         yield batch[start : start + size]
 

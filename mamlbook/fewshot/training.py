@@ -69,15 +69,18 @@ def train(
     grouped: bool | None = None,
     save_every: float = 60.0,
     progress: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> Trained:
     """Train cells on the device of `images`; checkpoints in `folder`, every `save_every` seconds.
 
     The cells may differ in seed, setting and outer rate alone. On a GPU (or with `grouped`)
     all their tasks are one batch; else they run task by task on `threads` threads, by default
-    one for each core it may use, which does not change a bit of the result.
+    one for each core it may use, which does not change a bit of the result. In float32 another
+    kind of CPU rounds otherwise, and training makes that grow into other accuracies; in float64
+    they come out the same.
     """
     device = images.images.device
-    run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped)
+    run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped, dtype)
     settings = cells[0].settings
     total = settings.iterations
     identity = run.identity
@@ -138,7 +141,13 @@ def finished(cell: Cell, images: ImageSet, folder: Path) -> bool:
 class _Run:
     """Parameters, optimiser and course of R cells that train together."""
 
-    def __init__(self, cells: list[Cell], images: ImageSet, grouped: bool) -> None:
+    def __init__(
+        self,
+        cells: list[Cell],
+        images: ImageSet,
+        grouped: bool,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         _check_alike(cells)
         self.cells, self.digest = cells, images.digest
         self.settings = settings = cells[0].settings
@@ -152,7 +161,9 @@ class _Run:
         ]
         theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
         rates = torch.tensor([[cell.settings.rate] for cell in cells])
-        self.optimiser = Optimiser(settings.optimiser, theta.to(device), rates.to(device))
+        self.optimiser = Optimiser(
+            settings.optimiser, theta.to(device, dtype), rates.to(device, dtype)
+        )
         blocks = -(-settings.iterations // BLOCK)
         self.curve = torch.zeros(len(cells), blocks, 2, 3, device=device)
         self.step = None
@@ -211,7 +222,7 @@ class _Run:
                 ],
                 1,
             )
-            course[row].index_add_(0, which, seen)
+            course[row].index_add_(0, which, seen.to(course.dtype))
         self.optimiser.update(gradient)
 
     @property

@@ -1,5 +1,14 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures.cifar import (
+    cifar_controls,
+    cifar_rates,
+    live,
+    scarcity,
+    table2,
+    tasks,
+    training_curves,
+)
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
 from mamlbook.figures.geography import (
     beyond,
@@ -36,6 +45,8 @@ __all__ = [
     "alphabets",
     "beyond",
     "budget",
+    "cifar_controls",
+    "cifar_rates",
     "courses",
     "dispersion",
     "fig1",
@@ -50,6 +61,7 @@ __all__ = [
     "gain_over_landscapes",
     "gain_over_settings",
     "landscapes",
+    "live",
     "omniglot_controls",
     "omniglot_rates",
     "one_step",
@@ -57,13 +69,17 @@ __all__ = [
     "ratio_against_packing",
     "risk_against_samples",
     "save",
+    "scarcity",
     "step_size_trap",
     "step_sizes",
     "table1",
+    "table2",
     "table3",
     "task_weights",
+    "tasks",
     "theorem1",
     "theorem2",
     "theorem3",
+    "training_curves",
     "use_style",
 ]

@@ -12,7 +12,7 @@ from tools import HTML, ROOT
 from tools.links import broken
 from tools.vendor import MANIFEST, PACKAGES, manifest
 
-SOURCES = ("_config.yml", "references.bib", "tools", "vendor")
+SOURCES = ("_config.yml", "references.bib", "mamlbook", "tools", "vendor")
 
 
 @pytest.fixture

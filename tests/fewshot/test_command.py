@@ -115,12 +115,12 @@ def test_mistakes_are_told_in_one_sentence(capsys):
 def test_maml_learns_real_omniglot_within_two_cpu_minutes(real_data, tmp_path):
     images.load("omniglot")  # decoding is not part of the two minutes
     words = (
-        "omniglot --setting large --algorithm maml --filters 32 --tasks 4 --targets 5 "
+        "omniglot --algorithm maml --filters 32 --downsampling pooled --tasks 4 --targets 5 "
         "--optimiser adam --iterations 1000 --seeds 1 --evaluation-tasks 200 --out"
     )
     start = os.times()
     done = subprocess.run(
-        [sys.executable, "-m", "mamlbook.fewshot.command", *words.split(), str(tmp_path)],
+        [sys.executable, "-m", "mamlbook", "train", *words.split(), str(tmp_path)],
         capture_output=True, text=True,
     )  # fmt: skip
     end = os.times()

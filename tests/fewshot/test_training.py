@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mamlbook.fewshot import checkpoints, training
+from mamlbook.fewshot.learners import outer_gradient
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, from_mapping
 from mamlbook.fewshot.training import train
 from tests.fewshot.run_to_be_killed import SETTINGS
@@ -139,6 +140,30 @@ def test_mixed_shapes_train_as_groups_without_padding(pictures, algorithm):
         alone = quietly([cell], pictures, grouped=False)
         torch.testing.assert_close(together.theta[row : row + 1], alone.theta, rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(together.curve[row : row + 1], alone.curve, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("algorithm", ["maml", "nal"])
+def test_a_step_of_mixed_shapes_is_the_mean_of_its_tasks_alone(pictures, algorithm, grouped):
+    """No task enters another's batch statistics, by padding or otherwise."""
+    settings = dataclasses.replace(
+        MIXED, algorithm=algorithm, iterations=1, tasks=6, optimiser="sgd", outer_rate=1.0
+    )
+    seeds = Seeds.of(0)
+    drawn = settings.problem(pictures, seeds.split).training.draw(
+        training.BLOCK * 6, (seeds.tasks, 0), "cpu"
+    )
+    flags, *pair = drawn
+    assert 0 < flags[:6].sum() < 6
+    theta, flat = settings.network.initial(seeds.initialisation), pictures.images.flatten(0, 1)
+    alone = [
+        outer_gradient(
+            settings.learner, settings.network, theta, flat, pair[int(flags[task])][task : task + 1]
+        ).gradient
+        for task in range(6)
+    ]
+    stepped = quietly([Cell(settings, 0)], pictures, grouped=grouped).theta
+    torch.testing.assert_close(theta - stepped, sum(alone) / 6, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("part", ["split", "initialisation", "tasks"])

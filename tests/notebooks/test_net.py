@@ -9,8 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import ROOT, environment
+from tools.nbval_plugin import NEEDS_DATA
 from tools.notebooks import chapters, models
 
 NUMBER = re.compile(r"\d+\.\d{4,}")
@@ -40,8 +42,8 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def caught(copy: Path, *arguments: str) -> set[str]:
-    """Run nbval in the copy: what failed, such as `hardness.ipynb::Cell 3`."""
+def nbval(copy: Path, *arguments: str) -> str:
+    """What nbval says in the copy."""
     command = (
         "-m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 -q -p no:cacheprovider"
     )
@@ -53,20 +55,34 @@ def caught(copy: Path, *arguments: str) -> set[str]:
         text=True,
     )
     assert said.returncode in (0, 1), said.stdout + said.stderr
-    return set(re.findall(r"^FAILED chapters/(.+?)(?: - |$)", said.stdout, re.MULTILINE))
+    return said.stdout
+
+
+def caught(copy: Path, *arguments: str) -> set[str]:
+    """What failed, such as `hardness.ipynb::Cell 3`."""
+    said = nbval(copy, *arguments)
+    return set(re.findall(r"^FAILED chapters/(.+?)(?: - |$)", said, re.MULTILINE))
 
 
 def alter(path: Path, *changes: Callable[[nbformat.NotebookNode], bool]) -> set[str]:
     """Make each change in the first cell that allows it and has none yet; end the notebook there.
 
-    Returns nbval's names of the changed cells.
+    They are cells that nbval runs everywhere, with the real images at hand or without. Returns
+    nbval's names of them.
     """
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     changed: list[int] = []
     for change in changes:
-        rest = (n for n, cell in enumerate(code) if n not in changed and change(cell))
-        changed.append(next(rest))
+        changed.append(
+            next(
+                number
+                for number, cell in enumerate(code)
+                if number not in changed
+                and NEEDS_DATA not in cell.metadata.get("tags", [])
+                and change(cell)
+            )
+        )
     del notebook.cells[notebook.cells.index(code[max(changed)]) + 1 :]
     nbformat.write(notebook, path)
     return {f"{path.name}::Cell {number}" for number in changed}
@@ -133,3 +149,14 @@ def test_a_perturbed_coefficient_is_caught(copy, file, pattern, other, chapter):
     assert changes == 1, f"{pattern} stands {changes} times in {file}"
     (copy / file).write_text(text, encoding="utf-8")
     assert len(caught(copy, "-x", chapter)) == 1
+
+
+def test_without_the_images_what_needs_them_is_skipped_with_the_reason(copy, monkeypatch):
+    path = copy / "chapters" / "reads.ipynb"
+    cells = [new_code_cell("one = 1"), new_code_cell("1 / 0", metadata={"tags": [NEEDS_DATA]})]
+    nbformat.write(new_notebook(cells=cells), path)
+    monkeypatch.delenv("MAMLBOOK_DATA", raising=False)
+    said = nbval(copy, "chapters/reads.ipynb")
+    assert "1 passed, 2 skipped" in said and "MAMLBOOK_DATA is not set" in said
+    monkeypatch.setenv("MAMLBOOK_DATA", str(copy))
+    assert caught(copy, "chapters/reads.ipynb") == {"reads.ipynb::Cell 1"}

@@ -1,0 +1,102 @@
+"""Is a stored record what its item gives? Cheap items are made again, dear ones vouched for."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mamlbook import records
+from mamlbook.experiments.catalogue import Item
+from mamlbook.records import Record, RecordError
+
+RELATIVE = 1e-6
+# Of a column's largest number: a few roots of float64's epsilon. Values tell the place of a minimum
+# no better (Figure 8), so near a zero of such a column another BLAS gives other digits.
+ROUNDING = 1e-7
+TOLD = (
+    "command",
+    "settings",
+    "mamlbook",
+    "commit",
+    "python",
+    "libraries",
+    "device",
+    "wall_seconds",
+    "made",
+)
+
+
+def verify(item: Item, folder: Path = records.RESULTS) -> str:
+    """Hold the record of `item` in `folder` against the code; return what was done, in a word.
+
+    Every record must agree with its digests and say how it was made. An item that is not dear must
+    have been made with the settings that it has now, and is made again: words and truth values
+    must be the same, numbers agree to RELATIVE. A dear one may have settings of its own (a
+    device, fewer seeds), under the names they have now; it must have been made from a commit, of
+    the images that the package takes now. Raises RecordError, in one sentence, at the first
+    mismatch.
+    """
+    record = records.load(item.name, folder)
+    settings = item.settings()
+    _check_provenance(item, record, settings)
+    if item.dear:
+        _check_source(item, record)
+        return "digest"
+    made = item.make(settings)
+    rows = made[0] if isinstance(made, tuple) else made
+    with tempfile.TemporaryDirectory() as scratch:  # as a reader of the file would have them
+        records.save(Record(item.name, rows, {}), Path(scratch))
+        fresh = records.load(item.name, Path(scratch)).rows
+    if found := difference(record.rows, fresh):
+        raise RecordError(f"The record {item.name} is not what the code gives: {found}.")
+    return "made again"
+
+
+def difference(stored: pd.DataFrame, fresh: pd.DataFrame) -> str | None:
+    """The first place where two tables of rows disagree, in words; None if there is none."""
+    if list(stored.columns) != list(fresh.columns):
+        return f"its columns are {', '.join(stored)}, now {', '.join(fresh)}"
+    if len(stored) != len(fresh):
+        return f"it has {len(stored)} rows, now {len(fresh)}"
+    for name in stored:
+        then, now = stored[name], fresh[name]
+        if all(pd.api.types.is_float_dtype(column) for column in (then, now)):
+            floor = ROUNDING * now.abs().max()
+            alike = np.isclose(then, now, rtol=RELATIVE, atol=floor, equal_nan=True)
+        else:
+            alike = ((then == now) | (then.isna() & now.isna())).to_numpy()
+        if not alike.all():
+            row = int(np.argmin(alike))
+            return f"{name} of row {row + 1} is {then[row]}, now {now[row]}"
+    return None
+
+
+def _check_provenance(item: Item, record: Record, settings: object) -> None:
+    told = record.provenance
+    again = f"make it again with `python -m mamlbook reproduce {item.name}`"
+    if lacking := [name for name in TOLD if told.get(name) is None]:
+        raise RecordError(f"The record {item.name} does not tell its {lacking[0]}; {again}.")
+    now = json.loads(json.dumps(asdict(settings)))
+    then = told["settings"]
+    for name in [*now, *then]:
+        unknown = name not in now or name not in then
+        if unknown or (not item.dear and now[name] != then[name]):
+            raise RecordError(
+                f"The record {item.name} was made with {name} = {then.get(name, 'nothing')}, "
+                f"the item has {now.get(name, 'no such setting')}; {again}."
+            )
+
+
+def _check_source(item: Item, record: Record) -> None:
+    from mamlbook.fewshot.images import SOURCES
+
+    commit, images = record.provenance["commit"], record.provenance["data_digest"]
+    if commit.endswith("-dirty"):
+        raise RecordError(f"The record {item.name} was made from changes that no commit holds.")
+    if images != SOURCES[item.data].digest:
+        raise RecordError(
+            f"The record {item.name} was made of other images (digest {images}) than {item.data}'s."
+        )

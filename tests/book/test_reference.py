@@ -1,0 +1,71 @@
+"""The reference: docstrings shown as they stand, every module in it, every chapter linked to it."""
+
+import pkgutil
+import re
+
+import nbformat
+import pytest
+
+import mamlbook
+from tools import HTML, ROOT
+from tools.notebooks import chapters
+from tools.reference import markup, uses
+
+needs_book = pytest.mark.skipif(
+    not (HTML / "reference.html").is_file(), reason="there is no book: run `make book`"
+)
+# The command lines, numbers of the paper, packages without code, and what only the engine calls.
+APART = "__main__ experiments experiments.paper fewshot fewshot.command"
+INSIDE = "blocks convolution curvature decode folding grouped optimisers passes"
+
+
+def test_every_module_is_in_the_reference():
+    found = {module.name for module in pkgutil.walk_packages(mamlbook.__path__, "mamlbook.")}
+    text = (ROOT / "reference.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\.\. automodule:: (\S+)", text, re.M))
+    # What a package exports stands under the package.
+    exported = {name for name in found if re.match(r"mamlbook\.(linear|figures)\.\w+", name)}
+    apart = {f"mamlbook.{name}" for name in APART.split()}
+    inside = {f"mamlbook.fewshot.{name}" for name in INSIDE.split()}
+    assert found - exported - apart - inside <= told <= found
+
+
+@needs_book
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_a_chapter_links_to_what_it_uses(path):
+    cells = nbformat.read(path, as_version=4).cells
+    names = uses([cell.source for cell in cells if cell.cell_type == "code"])
+    assert names
+    page = (HTML / path.relative_to(ROOT)).with_suffix(".html").read_text(encoding="utf-8")
+    linked = {link.rpartition(".")[2] for link in re.findall(r'reference\.html#([\w.]+)"', page)}
+    assert {name.rpartition(".")[2] for name in names} <= linked
+
+
+@pytest.mark.parametrize(
+    ("docstring", "shown"),
+    [
+        ("w*_NAL and |w|_2 of `n2`", r"w\*\_NAL and \|w\|\_2 of ``n2``"),
+        ("`a_b` * ``c_d``", r"``a_b`` \* ``c_d``"),
+        (
+            "is:\n    Q = P*P\n      + S\nwith",
+            "is:\n\n.. code-block:: text\n\n    Q = P*P\n      + S\n\nwith",
+        ),
+        ("is:\n\n    Q = P\n\nwith", "is:\n\n\n.. code-block:: text\n\n    Q = P\n\n\nwith"),
+        ("Columns:\n- a\n- b\n  c\n- d", "Columns:\n\n- a\n- b\n  c\n- d"),
+    ],
+)
+def test_docstrings_are_text(docstring, shown):
+    assert "\n".join(markup(docstring.split("\n"))) == shown
+
+
+def test_what_cells_use():
+    cells = [
+        "%matplotlib inline\nimport numpy as np\nfrom mamlbook import figures as pictures",
+        "from mamlbook.linear import Environment, excess_risk as risk, sgd\nrisk(np.ones(2))",
+        "pictures.fig2(1)\npictures.NAMES\nEnvironment.dimension\nfrom mambook.linear import x\nx",
+    ]
+    assert uses(cells) == [
+        "mamlbook.figures.fig2",
+        "mamlbook.linear.Environment",
+        "mamlbook.linear.excess_risk",
+    ]

@@ -1,0 +1,57 @@
+"""The grouped step as a CUDA graph demands it, checked without a GPU on tensors without data.
+
+Reading such a "meta" tensor back to the host, a shape that depends on its values, or a host's
+tensor among them raises an error, as capture would.
+"""
+
+import pytest
+import torch
+
+from mamlbook.fewshot.grouped import GroupedStep
+from mamlbook.fewshot.learners import Learner
+from mamlbook.fewshot.network import Network
+from mamlbook.fewshot.optimisers import Optimiser
+from mamlbook.fewshot.tasks import Shape
+
+RUNS, TASKS = 2, 3
+
+
+def step(network: Network, algorithm: str, optimiser: str, shapes: tuple[Shape, ...]):
+    """What is captured, on tensors without data; its output."""
+
+    def indices(*size: int) -> torch.Tensor:
+        return torch.zeros(size, dtype=torch.int64, device="meta")
+
+    theta = torch.zeros(RUNS, network.size, device="meta")
+    images = torch.zeros(
+        9, network.side, network.side, network.channels, dtype=torch.uint8, device="meta"
+    )
+    rates = torch.ones(RUNS, 1, device="meta")
+    grouped = GroupedStep(
+        network, Learner(algorithm), Optimiser(optimiser, theta, rates), images, TASKS
+    )
+    tensors, counts = [indices(RUNS, TASKS), indices(RUNS, TASKS)], (RUNS * TASKS,)
+    if len(shapes) == 2:  # of the six tasks two are easy
+        counts = (2, 4)
+        tensors += [indices(count) for count in counts]
+    for count, shape in zip(counts, shapes, strict=True):
+        tensors += [indices(count, shape.ways * each) for each in (shape.shots, shape.targets)]
+    return grouped._step(shapes, 2 * (len(shapes) - 1), tuple(tensors))
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("algorithm", ["maml", "nal"])
+@pytest.mark.parametrize("downsampling", ["strided", "pooled"])
+@pytest.mark.parametrize("shapes", [(Shape(3, 1, 2),), (Shape(2, 3, 2), Shape(5, 1, 2))])
+def test_the_step_reads_nothing_back(shapes, downsampling, algorithm, optimiser):
+    seen = step(Network(28, 1, 5, 4, downsampling), algorithm, optimiser, shapes)
+    assert seen.is_meta and seen.shape == (RUNS, 2, 3)
+
+
+def test_a_read_back_would_be_seen():
+    seen = step(Network(28, 1, 5, 4), "maml", "sgd", (Shape(3, 1, 2),))
+    for read in (torch.Tensor.item, torch.Tensor.nonzero, torch.Tensor.cpu, bool):
+        with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+            read(seen.sum())
+    with pytest.raises(RuntimeError, match="device"):
+        seen + torch.ones(3)
