@@ -53,7 +53,8 @@ def test_a_page_on_a_desk(open_page, look):
         is_accessible(page)
         page.emulate_media(color_scheme="dark")
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-        page.evaluate("Promise.all(document.getAnimations().map(fading => fading.finished))")
+        faded = "document.getAnimations().every(fading => fading.playState === 'finished')"
+        page.wait_for_function(faded, polling=50)
         is_accessible(page, COLOURS)
     fits(page)
     page.emulate_media(color_scheme=look.theme)
