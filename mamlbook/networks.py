@@ -61,12 +61,6 @@ def network_loss(
     return smooth_loss
 
 
-def hessian(f: TaskLoss) -> Callable[[Tensor], Tensor]:
-    """The Hessian (D, D) of f, by two reverse passes: on small networks three times as fast as
-    torch.func's own, which takes a forward one."""
-    return jacrev(grad(f))
-
-
 def _arc_cosine(u: Tensor, v: Tensor) -> Tensor:
     """E relu(<u_j, x>) relu(<v_k, x>) for rows u (J, d), v (K, d), none parallel; shape (J, K)."""
     dot = u @ v.T
@@ -139,7 +133,8 @@ def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 8) -> tuple
 
 
 def _hessian(f: TaskLoss) -> TaskLoss:
-    # twice in reverse: torch.func.hessian goes forward, for softplus step by step in Python
+    # twice in reverse: on small networks three times as fast as torch.func.hessian, which goes
+    # forward, for softplus step by step in Python
     return jacrev(grad(f))
 
 

@@ -18,9 +18,9 @@ from tools.links import broken
 
 WORKERS = "2"
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
-# In the order given, chapters first: they take longest, the short tests fill the end. Tests of one
-# group, the cells of a chapter (they share a kernel) or those of a page, go to one worker.
-SPREAD = ["-n", WORKERS, "--dist", "loadgroup", "--no-loadscope-reorder"]
+# In the order given, chapters first: they take longest, the short tests fill the end. What goes to
+# one worker together, conftest.py says.
+SPREAD = ["-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
 SKIPPED = ["-m", "not slow and not gpu"]
 
 Outcome = Counter[str]

@@ -138,9 +138,7 @@ def pytest_configure(config: pytest.Config) -> None:
             reading = [item for item in cells if NEEDS_DATA in item.cell.metadata.get("tags", [])]
             for item in [*reading, *([widgets] if reading else [])]:
                 item.add_marker(NO_DATA)
-        for item in [*cells, widgets]:
-            item.add_marker(pytest.mark.xdist_group(self.name))
-            yield item
+        yield from [*cells, widgets]
 
     def recorded(self: IPyNbFile, timeout: float | None = None, stream: str = "iopub") -> Any:
         message = message_of(self, timeout, stream)

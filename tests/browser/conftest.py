@@ -54,7 +54,6 @@ def at(*looks: Look) -> pytest.MarkDecorator:
 OpenPage = Callable[[Look], Page]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lacking = None if chromium() else REMEDY
     if not (HTML / "index.html").is_file():
@@ -65,9 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if lacking:
                 item.add_marker(pytest.mark.skip(reason=lacking))
-        if look := look_of(item):
-            item.add_marker(pytest.mark.xdist_group(str(look)))
-        places.setdefault(look or item, len(places))
+        places.setdefault(look_of(item) or item, len(places))
     items.sort(key=lambda item: places[look_of(item) or item])
 
 

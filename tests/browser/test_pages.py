@@ -83,7 +83,7 @@ def test_a_pale_formula_is_noticed(open_page, look):
     page.evaluate("document.querySelector('article .math').style.color = '#aaa'")
     with (
         plain_formulas(page),
-        pytest.raises(AssertionError, match=r"color-contrast.*mjx-container.*#aaaaaa"),
+        pytest.raises(AssertionError, match=r"(?s)color-contrast.*mjx-container.*#aaaaaa"),
     ):
         is_accessible(page, COLOURS)
     page.evaluate("document.querySelector('article .math').style.color = ''")
