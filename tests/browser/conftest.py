@@ -102,7 +102,7 @@ def open_page(
     takes seconds, so tests that have the same look as their parameter `look` run one after the
     other on one page, each as the one before has left it. When a test ends it fails if a page that
     it has opened asked for something outside the book, or for what is not there, or complained in
-    the console: `page.complaints`. `page.responses` lists what the page was answered.
+    the console: `page.complaints`. `page.first_load` lists what the page was answered until then.
     """
     opened = []
 
@@ -115,6 +115,7 @@ def open_page(
             opened.append(page)
             page.goto(addresses[look.over] + look.name)
             settle(page)
+            page.first_load = tuple(page.responses)
             standing[look] = page
         opened.append(standing[look])
         return standing[look]

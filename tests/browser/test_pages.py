@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,6 +17,7 @@ from tools.notebooks import pages
 from .conftest import Look, at, desk, phone
 
 PAGES = [page.relative_to(ROOT).with_suffix(".html").as_posix() for page in pages()]
+SHARED = ("_static/", "searchindex.js")  # of all pages
 OWN_LIMIT = 1_000_000
 LOAD_LIMIT, GZIPPED_LIMIT = 7_500_000, 2_500_000
 # Without `preload` axe fetches no style sheets again, from addresses of its own guessing.
@@ -148,8 +150,10 @@ def is_whole(page: Page) -> None:
 
 def is_light(page: Page, name: str) -> None:
     """The page's own weight, and the first load of it with all that pages share."""
-    bodies = {answer.url: answer.body() for answer in page.responses if answer.status == 200}
-    own = sum(len(body) for url, body in bodies.items() if "/_static/" not in url)
+    # As the server sends them; the browser does not keep every body until it is asked.
+    files = {urlsplit(answer.url).path.lstrip("/") for answer in page.first_load if answer.ok}
+    bodies = {file: (HTML / file).read_bytes() for file in files}
+    own = sum(len(body) for file, body in bodies.items() if not file.startswith(SHARED))
     whole = sum(map(len, bodies.values()))
     gzipped = sum(map(weight_gzipped, bodies.values()))
     print(f"{name}: {own} bytes of its own, {whole} in all, {gzipped} gzipped")
