@@ -61,12 +61,6 @@ def network_loss(
     return smooth_loss
 
 
-def hessian(f: TaskLoss) -> Callable[[Tensor], Tensor]:
-    """The Hessian (D, D) of f, by two reverse passes: on small networks three times as fast as
-    torch.func's own, which takes a forward one."""
-    return jacrev(grad(f))
-
-
 def _arc_cosine(u: Tensor, v: Tensor) -> Tensor:
     """E relu(<u_j, x>) relu(<v_k, x>) for rows u (J, d), v (K, d), none parallel; shape (J, K)."""
     dot = u @ v.T
@@ -101,7 +95,7 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
 
     Raises RuntimeError if Newton's method does not get there from where BFGS stopped.
     """
-    both, slope, curvature = grad_and_value(objective), grad(objective), hessian(objective)
+    both, slope, curvature = grad_and_value(objective), grad(objective), _hessian(objective)
 
     def value_and_slope(w: np.ndarray) -> tuple[float, np.ndarray]:
         g, value = both(torch.from_numpy(w))
@@ -121,7 +115,7 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
 
 def spectrum(f: TaskLoss, w: Tensor) -> tuple[float, float]:
     """beta and L: the extreme eigenvalues of the Hessian at w."""
-    return _extremes(hessian(f)(w))
+    return _extremes(_hessian(f)(w))
 
 
 def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 8) -> tuple[float, float]:
@@ -133,9 +127,15 @@ def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 8) -> tuple
     """
     t, weight = map(torch.from_numpy, leggauss(nodes))
     along = w - 0.5 * (1 + t[:, None]) * alpha * grad(f)(w)
-    mean = torch.einsum("q,qij->ij", 0.5 * weight, vmap(hessian(f))(along))
+    mean = torch.einsum("q,qij->ij", 0.5 * weight, vmap(_hessian(f))(along))
     (b0, L0), (b1, L1) = spectrum(f, w), _extremes(mean)
     return min(b0, b1), max(L0, L1)
+
+
+def _hessian(f: TaskLoss) -> TaskLoss:
+    # twice in reverse: on small networks three times as fast as torch.func.hessian, which goes
+    # forward, for softplus step by step in Python
+    return jacrev(grad(f))
 
 
 def _extremes(matrix: Tensor) -> tuple[float, float]:

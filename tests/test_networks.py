@@ -3,7 +3,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.func import grad, hessian
+from torch.autograd.functional import hessian
+from torch.func import grad
 
 from mamlbook.experiments.networks import Theorem1, theorem1
 from mamlbook.landscape import minima
@@ -46,7 +47,7 @@ def test_one_neuron_by_autograd_is_the_one_by_hand(activation):
     w = torch.from_numpy(W)
     np.testing.assert_allclose(f(w), by_hand.loss(W), rtol=1e-12)
     np.testing.assert_allclose(grad(f)(w), by_hand.gradient(W), atol=1e-13)
-    np.testing.assert_allclose(hessian(f)(w), by_hand.hessian(W), atol=1e-13)
+    np.testing.assert_allclose(hessian(f, w), by_hand.hessian(W), atol=1e-13)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -18,8 +18,9 @@ from tools.links import broken
 
 WORKERS = "2"
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
-# Each file to one worker: the cells of a chapter share a kernel. In the order given, longest first.
-SPREAD = ["-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"]
+# In the order given, chapters first: they take longest, the short tests fill the end. What goes to
+# one worker together, conftest.py says.
+SPREAD = ["-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
 SKIPPED = ["-m", "not slow and not gpu"]
 
 Outcome = Counter[str]
@@ -44,15 +45,9 @@ def links() -> Outcome:
     return verdict(not faults)
 
 
-def code_and_chapters() -> Outcome:
-    """The package's tests, and every chapter under nbval."""
-    apart = [f"--ignore={folder}" for folder in ("tests/book", "tests/browser")]
-    return pytest(*NBVAL, *SPREAD, *SKIPPED, *apart, "chapters", "tests")
-
-
-def book() -> Outcome:
-    """The built pages, in a browser."""
-    return pytest("-n", WORKERS, *SKIPPED, "tests/browser", "tests/book")
+def tests() -> Outcome:
+    """Every chapter under nbval, the package's tests, and the built pages in a browser."""
+    return pytest(*NBVAL, *SPREAD, *SKIPPED, "chapters", "tests")
 
 
 PARTS: dict[str, Callable[[], Outcome]] = {
@@ -60,8 +55,7 @@ PARTS: dict[str, Callable[[], Outcome]] = {
     "layout of the code": layout,
     "strict build": strict_build,
     "links": links,
-    "tests and chapters": code_and_chapters,
-    "book in the browser": book,
+    "chapters, tests, pages": tests,
 }
 
 

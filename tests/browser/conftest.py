@@ -1,89 +1,159 @@
 """The built book in headless Chromium, cut off from every other host."""
 
+import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    Route,
+)
 
 from tools import HTML
 from tools.browser import REMEDY, chromium, launched, served, view
 
-OpenPage = Callable[..., Page]
+
+class Look(NamedTuple):
+    """A page of the book and how to look at it: over http or as a file, the window, the theme."""
+
+    name: str
+    over: str = "http"
+    width: int = 1280
+    theme: str = "light"
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.over}-{self.width}"
+
+
+def desk(name: str) -> Look:
+    """A wide window on a served page."""
+    return Look(name)
+
+
+def phone(name: str) -> Look:
+    """A narrow window in the dark on a file."""
+    return Look(name, "file", 390, "dark")
+
+
+def served_phone(name: str) -> Look:
+    """A narrow window on a served page."""
+    return Look(name, "http", 390)
+
+
+def at(*looks: Look) -> pytest.MarkDecorator:
+    """The looks that a test is to have; it shares their pages with other tests."""
+    return pytest.mark.parametrize("look", looks, ids=str)
+
+
+OpenPage = Callable[[Look], Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lacking = None if chromium() else REMEDY
     if not (HTML / "index.html").is_file():
         lacking = lacking or "There is no book to look at: build it with `make book`."
+    places: dict[object, int] = {}
     for item in items:
         if item.path.is_relative_to(HTML.parent.parent / "tests" / "browser"):
             item.add_marker(pytest.mark.browser)
             if lacking:
                 item.add_marker(pytest.mark.skip(reason=lacking))
+        places.setdefault(look_of(item) or item, len(places))
+    items.sort(key=lambda item: places[look_of(item) or item])
 
 
-@pytest.fixture(scope="module")  # playwright suffers no second one in the same process
+def look_of(item: pytest.Item) -> Look | None:
+    """The look that a test asks for as its parameter `look`."""
+    return item.callspec.params.get("look") if hasattr(item, "callspec") else None
+
+
+@pytest.fixture(scope="package")  # playwright suffers no second one in the same process
 def browser() -> Iterator[Browser]:
     with launched() as started:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def addresses() -> Iterator[dict[str, str]]:
     """Where the book stands: over http and as files."""
     with served(HTML) as http:
         yield {"http": http, "file": f"{HTML.as_uri()}/"}
 
 
+@pytest.fixture(scope="package")
+def standing() -> dict[Look, Page]:
+    """The one page that stays open after a test, for the next test with the same look."""
+    return {}
+
+
 @pytest.fixture
-def open_page(browser: Browser, addresses: dict[str, str]) -> Iterator[OpenPage]:
-    """Open a page of the book: `open_page("chapters/hardness.html", over="file", width=390)`.
+def open_page(
+    browser: Browser, addresses: dict[str, str], standing: dict[Look, Page]
+) -> Iterator[OpenPage]:
+    """Open a page of the book: `open_page(desk("chapters/hardness.html"))`.
 
-    Returns playwright's page once its formulas are set and its widgets stand. When the test ends it
-    fails if any page asked for something outside the book, or for what is not there, or complained
-    in the console: `page.complaints`. `page.responses` lists what the page was answered.
+    Returns playwright's page once its formulas are set and its widgets stand. To open a chapter
+    takes seconds, so tests that have the same look as their parameter `look` run one after the
+    other on one page, each as the one before has left it. When a test ends it fails if a page that
+    it has opened asked for something outside the book, or for what is not there, or complained in
+    the console: `page.complaints`. `page.first_load` lists what the page was answered until then.
     """
-    contexts, complaints = [], []
+    opened = []
 
-    def open_one(name: str, over: str = "http", width: int = 1280, theme: str = "light") -> Page:
-        origin = addresses[over]
-        context = view(browser, width, theme)
-        contexts.append(context)
-
-        def guard(route: Route, request: Request) -> None:
-            if request.url.startswith(origin):
-                route.continue_()
-            else:
-                complaints.append(f"{name}: asks for {request.url}")
-                route.abort()
-
-        def answer(response: Response) -> None:
-            page.responses.append(response)
-            if response.status >= 400:
-                complaints.append(f"{name}: {response.status} {response.url}")
-
-        def message(said: ConsoleMessage) -> None:
-            if said.type == "error":
-                complaints.append(f"{name}: {said.text}")
-
-        context.route("**/*", guard)
-        page = context.new_page()
-        page.responses, page.complaints = [], complaints
-        page.on("response", answer)
-        page.on("console", message)
-        page.on("pageerror", lambda error: complaints.append(f"{name}: {error}"))
-        page.on(
-            "requestfailed",
-            lambda request: complaints.append(f"{name}: {request.url} {request.failure}"),
-        )
-        page.goto(origin + name)
-        settle(page)
-        return page
+    def open_one(look: Look) -> Page:
+        if look not in standing:
+            for page in standing.values():
+                page.context.close()
+            standing.clear()
+            page = page_of(view(browser, look.width, look.theme), addresses[look.over])
+            opened.append(page)
+            page.goto(addresses[look.over] + look.name)
+            settle(page)
+            page.first_load = tuple(page.responses)
+            standing[look] = page
+        opened.append(standing[look])
+        return standing[look]
 
     yield open_one
-    for context in contexts:
-        context.close()
-    assert not complaints, "\n".join(dict.fromkeys(complaints))
+    complaints = dict.fromkeys(f"{page.url}: {told}" for page in opened for told in page.complaints)
+    for page in opened:
+        page.complaints.clear()
+    assert not complaints, "\n".join(complaints)
+
+
+def page_of(context: BrowserContext, origin: str) -> Page:
+    """A page that may ask for nothing outside `origin`, and on which all it does is noted."""
+    page = context.new_page()
+    page.responses, page.complaints = [], []
+
+    def refuse(route: Route, request: Request) -> None:
+        page.complaints.append(f"asks for {request.url}")
+        route.abort()
+
+    def answer(response: Response) -> None:
+        page.responses.append(response)
+        if response.status >= 400:
+            page.complaints.append(f"{response.status} {response.url}")
+
+    def message(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            page.complaints.append(said.text)
+
+    def failed(request: Request) -> None:
+        page.complaints.append(f"{request.url} {request.failure}")
+
+    context.route(re.compile(f"^(?!{re.escape(origin)})"), refuse)
+    page.on("response", answer)
+    page.on("console", message)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("requestfailed", failed)
+    return page
 
 
 def settle(page: Page) -> None:

@@ -5,6 +5,8 @@ import pytest
 
 from mamlbook.linear import excess_risk, maml_solution, nal_solution, two_tasks
 
+from .conftest import at, desk
+
 SET = """([input, value]) => {
   input.value = value;
   input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -26,8 +28,9 @@ def ratio(rho_hard: float) -> float:
     return excess_risk(env, nal, 1.0, 2000) / excess_risk(env, maml, 1.0, 2000)
 
 
-def test_it_plays_once_and_tells_pythons_numbers(open_page):
-    page = open_page("intro.html")
+@at(desk("intro.html"))
+def test_it_plays_once_and_tells_pythons_numbers(open_page, look):
+    page = open_page(look)
     page.wait_for_function("document.querySelector('#opening input').value === '0.25'")
     page.wait_for_selector("#opening .mb-sentence[aria-live=polite]")
     assert shown(page) == pytest.approx(ratio(0.25), rel=1e-9)
@@ -36,8 +39,9 @@ def test_it_plays_once_and_tells_pythons_numbers(open_page):
         assert shown(page) == pytest.approx(ratio(value), rel=1e-9)
 
 
-def test_the_readers_key_stops_it(open_page):
-    page = open_page("intro.html")
+@at(desk("intro.html"))
+def test_the_readers_key_stops_it(open_page, look):
+    page = open_page(look)
     page.reload()
     slider(page).focus()
     page.keyboard.press("End")
@@ -46,8 +50,9 @@ def test_the_readers_key_stops_it(open_page):
     assert slider(page).input_value() == "0.99"
 
 
-def test_it_is_still_for_who_prefers_no_motion(open_page):
-    page = open_page("intro.html")
+@at(desk("intro.html"))
+def test_it_is_still_for_who_prefers_no_motion(open_page, look):
+    page = open_page(look)
     page.emulate_media(reduced_motion="reduce")
     page.reload()
     values = set()
@@ -55,3 +60,4 @@ def test_it_is_still_for_who_prefers_no_motion(open_page):
         values.add(slider(page).input_value())
         page.wait_for_timeout(50)
     assert values == {"0.25"}
+    page.emulate_media(reduced_motion="no-preference")

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
 
 from mamlbook.experiments import geography
 from mamlbook.experiments.neuron import Fig4, objectives, task_losses
@@ -18,6 +18,8 @@ from mamlbook.linear import (
     q_matrix,
     two_tasks,
 )
+
+from .conftest import Look, OpenPage, at, desk, phone, served_phone
 
 # Set every slider where it is told, wait for the redraw, read what is shown and what was set.
 PLAY = """
@@ -84,6 +86,7 @@ def gain_map(x, packing, m, spread):
     return numbers | {"gain_again": gain, "cost_again": cost}
 
 
+@cache
 def four_neurons(hard_variance, alpha):
     """Our Figure 4 (c, d): the task losses, both objectives, both minimisers."""
     losses = task_losses(Fig4(hard_variance=hard_variance).environments()["cd"], "softplus")
@@ -136,12 +139,23 @@ def value(name: str, raw: float, log: set[str], whole: set[str]) -> float:
     return int(np.floor(number + 0.5)) if name in whole else float(f"{number:.6g}")
 
 
-@pytest.mark.parametrize("widget", WIDGETS)
-def test_every_number_shown_is_pythons(widget, open_page: Callable[..., Page]):
-    page_name, index, log, whole, compute = WIDGETS[widget]
-    page = open_page(f"chapters/{page_name}.html", over="file")
+def on(*kinds: Callable[[str], Look]) -> pytest.MarkDecorator:
+    """Every widget, on each of these looks at its page."""
+    pairs = [
+        (widget, kind(f"chapters/{page}.html"))
+        for kind in kinds
+        for widget, (page, *_) in WIDGETS.items()
+    ]
+    return pytest.mark.parametrize(("widget", "look"), pairs, ids=str)
+
+
+@on(phone)
+def test_every_number_shown_is_pythons(widget, look, open_page: OpenPage):
+    _, index, log, whole, compute = WIDGETS[widget]
+    page = open_page(look)
     inputs = page.locator(".mb-widget").nth(index).locator("input[type=range]")
-    places = np.random.default_rng(7).random((100, inputs.count())).tolist()
+    # Widgets that end in the same sliders are set alike, so that Python solves them once.
+    places = np.random.default_rng(7).random((100, 5))[:, -inputs.count() :].tolist()
     results = page.evaluate(PLAY, [index, places])
     settings = set()
     for result in results:
@@ -159,12 +173,10 @@ def test_every_number_shown_is_pythons(widget, open_page: Callable[..., Page]):
     assert len(settings) == 100
 
 
-@pytest.mark.parametrize("widget", WIDGETS)
-@pytest.mark.parametrize("over", ["http", "file"])
-def test_keys_mouse_and_touch_move_it(widget, over, open_page: Callable[..., Page]):
-    page_name, index, *_ = WIDGETS[widget]
-    page = open_page(f"chapters/{page_name}.html", over=over, width=390)
-    frame = page.locator(".mb-widget").nth(index)
+@on(phone, served_phone)
+def test_keys_mouse_and_touch_move_it(widget, look, open_page: OpenPage):
+    page = open_page(look)
+    frame = page.locator(".mb-widget").nth(WIDGETS[widget][1])
     slider = frame.locator("input[type=range]").first
     slider.scroll_into_view_if_needed()
     sentence = frame.locator(".mb-sentence")
@@ -177,6 +189,7 @@ def test_keys_mouse_and_touch_move_it(widget, over, open_page: Callable[..., Pag
         assert now[0] != before[0] and now[1] != before[1]
 
     slider.focus()
+    page.keyboard.press("Home")  # wherever an earlier test has left it
     after(lambda: page.keyboard.press("PageUp"))
     after(lambda: page.keyboard.press("End"))
     box = slider.bounding_box()
@@ -185,11 +198,10 @@ def test_keys_mouse_and_touch_move_it(widget, over, open_page: Callable[..., Pag
     assert sentence.get_attribute("aria-live") == "polite"
 
 
-@pytest.mark.parametrize("widget", WIDGETS)
-def test_it_redraws_at_once(widget, open_page: Callable[..., Page]):
+@on(desk)
+def test_it_redraws_at_once(widget, look, open_page: OpenPage):
     """The median redraw, script alone."""
-    page_name, index, *_ = WIDGETS[widget]
-    page = open_page(f"chapters/{page_name}.html")
+    page = open_page(look)
     times = page.evaluate(
         """
         async (index) => {
@@ -210,22 +222,23 @@ def test_it_redraws_at_once(widget, open_page: Callable[..., Page]):
           return times;
         }
         """,
-        index,
+        WIDGETS[widget][1],
     )
     assert max(times) > 0
     assert np.median(times) < REDRAW.get(widget, 16)
 
 
-def test_sliders_have_names_and_values(open_page: Callable[..., Page]):
-    page = open_page("chapters/hardness.html")
+@at(desk("chapters/hardness.html"))
+def test_sliders_have_names_and_values(look, open_page: OpenPage):
+    page = open_page(look)
     for slider in page.get_by_role("slider").all():
         assert re.search(r"\w", slider.get_attribute("aria-valuetext"))
         assert re.search(r"\w{3}", slider.evaluate("input => input.labels[0].innerText"))
 
 
-@pytest.mark.parametrize("over", ["http", "file"])
-def test_a_start_is_put_where_the_map_is_pressed(over, open_page: Callable[..., Page]):
-    page = open_page("chapters/two_layer_net.html", over=over, width=390)
+@at(phone("chapters/two_layer_net.html"), served_phone("chapters/two_layer_net.html"))
+def test_a_start_is_put_where_the_map_is_pressed(look, open_page: OpenPage):
+    page = open_page(look)
     frame = page.locator(".mb-widget").nth(1)
     picture, ring = frame.locator(".mb-press"), frame.locator(".mb-start")
     picture.scroll_into_view_if_needed()
@@ -262,9 +275,10 @@ def test_a_start_is_put_where_the_map_is_pressed(over, open_page: Callable[..., 
         assert middle == pytest.approx(at(*put), abs=3)
 
 
-def test_a_minimum_outside_the_picture_is_not_shown(open_page: Callable[..., Page]):
+@at(desk("chapters/two_layer_net.html"))
+def test_a_minimum_outside_the_picture_is_not_shown(look, open_page: OpenPage):
     """Equal tasks with alpha just above 1/L: MAML's minimum has run away."""
-    page = open_page("chapters/two_layer_net.html")
+    page = open_page(look)
     [result] = page.evaluate(PLAY, [0, [[1.0, 2.05 / 3]]])
     assert result["set"] == {"hard_variance": 1, "alpha": 2.05}
     shown = {name: (number, text) for name, number, text in result["shown"]}

@@ -13,6 +13,14 @@ SETTINGS = Omniglot(
 )  # fmt: skip
 
 
+def run(folder: Path) -> None:
+    cell = Cell(SETTINGS, 3)
+    images = synthetic.characters()
+    trained = training.train([cell], images, folder=folder, save_every=0, progress=False)
+    rows = evaluation.evaluate(cell, trained.theta, images)
+    rows.to_csv(folder / "rows.csv", index=False)
+
+
 def main(folder: Path) -> None:
     save = checkpoints.save
 
@@ -21,11 +29,7 @@ def main(folder: Path) -> None:
         print(checkpoint.iteration, flush=True)
 
     checkpoints.save = loudly
-    cell = Cell(SETTINGS, 3)
-    images = synthetic.characters()
-    trained = training.train([cell], images, folder=folder, save_every=0, progress=False)
-    rows = evaluation.evaluate(cell, trained.theta, images)
-    rows.to_csv(folder / "rows.csv", index=False)
+    run(folder)
 
 
 if __name__ == "__main__":

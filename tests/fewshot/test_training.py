@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from mamlbook.fewshot import checkpoints, training
 from mamlbook.fewshot.learners import outer_gradient
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, from_mapping
 from mamlbook.fewshot.training import train
+from tests.fewshot import run_to_be_killed
 from tests.fewshot.run_to_be_killed import SETTINGS
 
 SMALL = dataclasses.replace(SETTINGS, iterations=30)
+LONGER = dataclasses.replace(SETTINGS, iterations=75)
 MIXED = Cifar(
     iterations=4, tasks=3, targets=2, filters=4, easy_shots=4, hard_shots=1, p=0.5,
     outer_rate=0.1,
@@ -36,8 +39,7 @@ def process(folder: Path) -> subprocess.Popen:
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    with process(whole) as running:
-        assert running.wait() == 0
+    run_to_be_killed.run(whole)
     with process(cut) as running:
         assert running.stdout.readline() == "25\n"
         assert running.stdout.readline() == "50\n"
@@ -60,21 +62,25 @@ def test_training_lowers_the_loss(characters):
     assert (curve[:, :, 0].sum(1) == 25 * settings.tasks).all()
 
 
-def test_a_finished_run_goes_on_to_more_iterations(characters, tmp_path):
-    more = dataclasses.replace(SMALL, iterations=60)
+@pytest.fixture(scope="module")
+def whole(characters, tmp_path_factory):
+    """75 iterations in one go, and the folder of their checkpoints."""
+    folder = tmp_path_factory.mktemp("whole")
+    return quietly([Cell(LONGER, 0)], characters, folder=folder, save_every=0), folder
+
+
+def test_a_finished_run_goes_on_to_more_iterations(characters, tmp_path, whole):
     quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
-    continued = quietly([Cell(more, 0)], characters, folder=tmp_path)
-    whole = quietly([Cell(more, 0)], characters)
-    assert torch.equal(continued.theta, whole.theta)
-    assert torch.equal(continued.curve, whole.curve)
-    with pytest.raises(checkpoints.CheckpointError, match="iteration 60, past the 30"):
+    continued = quietly([Cell(LONGER, 0)], characters, folder=tmp_path)
+    assert torch.equal(continued.theta, whole[0].theta)
+    assert torch.equal(continued.curve, whole[0].curve)
+    with pytest.raises(checkpoints.CheckpointError, match="iteration 75, past the 30"):
         quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["tensors", "truncated", "gone", "json"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(characters, tmp_path, damage):
-    more = dataclasses.replace(SMALL, iterations=75)
-    whole = quietly([Cell(more, 0)], characters, folder=tmp_path, save_every=0)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(characters, tmp_path, whole, damage):
+    shutil.copytree(whole[1], tmp_path, dirs_exist_ok=True)
     assert sorted(path.stem for path in tmp_path.glob("*.json")) == ["00000050", "00000075"]
     last = tmp_path / "00000075.safetensors"
     data = bytearray(last.read_bytes())
@@ -88,8 +94,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(characters, tmp_path,
         data[-1] ^= 1
         last.write_bytes(data)
     with pytest.warns(UserWarning, match="00000075.json is damaged .* the one before"):
-        again = quietly([Cell(more, 0)], characters, folder=tmp_path)
-    assert torch.equal(again.theta, whole.theta)
+        again = quietly([Cell(LONGER, 0)], characters, folder=tmp_path)
+    assert torch.equal(again.theta, whole[0].theta)
 
 
 def test_checkpoints_of_another_run_are_refused(characters, tmp_path):

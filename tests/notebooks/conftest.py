@@ -1,8 +1,9 @@
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+
+from tools.execute import run
+from tools.notebooks import settled
 
 # Whatever differs from run to run: addresses, dates, hashed and random ids, widgets' ids, chunks of
 # a stream, files of the kernel.
@@ -27,10 +28,10 @@ compile.__self__, (lambda: 0).__code__.co_filename""",
 ]
 
 
-@pytest.fixture
-def restless(tmp_path: Path) -> Path:
-    """An unexecuted notebook whose outputs differ from run to run."""
+@pytest.fixture(scope="session")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A notebook whose outputs differ from run to run, executed once and settled."""
     cells = [new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(RESTLESS)]
-    path = tmp_path / "restless.ipynb"
+    path = tmp_path_factory.mktemp("restless") / "restless.ipynb"
     nbformat.write(new_notebook(cells=cells), path)
-    return path
+    return settled(run(path))
