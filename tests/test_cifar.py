@@ -55,8 +55,8 @@ def test_table2_has_a_row_for_every_number_of_the_paper(held):
     best = rows.pivot(index=["setting", "split", "hardness"], columns="algorithm")["accuracy"]
     expected = (best["maml"] - best["nal"]).loc[gains.set_index(keys[:1] + keys[2:]).index]
     np.testing.assert_allclose(gains["gain"], expected)
-    figures.table2(rows, arrays, TABLE2)
-    figures.training_curves(rows, arrays)
+    figures.table2(rows, arrays)
+    figures.training_curves(rows, arrays["course"], "cifar100")
 
 
 def test_the_other_items(held):
@@ -147,7 +147,7 @@ def test_a_live_training_tells_of_every_task_and_ends_where_training_ends(held):
     ).curve[0, -1]
     last = course[(course["algorithm"] == "maml") & (course["iteration"] == 30)]
     np.testing.assert_allclose(last["accuracy"], 100 * whole[:, 2] / whole[:, 0], rtol=1e-6)
-    figures.live(rows)
+    figures.live(rows, "cifar100")
 
 
 def test_a_live_training_is_refused_in_a_sentence(monkeypatch):

@@ -65,6 +65,7 @@ ITEMS = {
         Item("table1", "Tables 1 and 4, Section 5", "40 h", "omniglot", "omniglot"),
         Item("omniglot_rates", "outer rates, Appendix C.4", "1 h", "omniglot", "omniglot"),
         Item("omniglot_controls", "ours for Table 1", "1 h", "omniglot", "omniglot"),
+        Item("crossed", "ours for Table 1", "5 min", "omniglot", "omniglot"),
         Item("dispersion", "ours for r_H in Table 1", "10 min", "omniglot", "omniglot"),
         Item("table2", "Tables 2 and 5, Section 5", "20 h", "cifar", "cifar100"),
         Item("cifar_rates", "outer rates, Appendix C.5", "1 h", "cifar", "cifar100"),

@@ -14,7 +14,6 @@ from mamlbook.fewshot.settings import Cell, Cifar, Seeds
 from mamlbook.fewshot.training import Trained
 
 P = (0.99, 0.5, 0.01)
-CHANCE = {"easy": 50.0, "hard": 5.0}
 MAML = {"algorithm": "maml", "optimiser": "adam", "outer_rate": 1e-3}
 NAL = {"algorithm": "nal", "optimiser": "sgd", "outer_rate": 1e-6}
 GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)

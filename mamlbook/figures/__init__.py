@@ -3,13 +3,12 @@
 from mamlbook.figures.cifar import (
     cifar_controls,
     cifar_rates,
-    live,
     scarcity,
     table2,
     tasks,
-    training_curves,
 )
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
+from mamlbook.figures.fewshot import live, training_curves
 from mamlbook.figures.geography import (
     beyond,
     fig1,
@@ -29,9 +28,8 @@ from mamlbook.figures.hardness import (
 from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theorem1
 from mamlbook.figures.omniglot import (
-    against_paper,
     alphabets,
-    courses,
+    crossed,
     dispersion,
     omniglot_controls,
     omniglot_rates,
@@ -41,13 +39,12 @@ from mamlbook.figures.style import NAMES, save, use_style
 
 __all__ = [
     "NAMES",
-    "against_paper",
     "alphabets",
     "beyond",
     "budget",
     "cifar_controls",
     "cifar_rates",
-    "courses",
+    "crossed",
     "dispersion",
     "fig1",
     "fig2",

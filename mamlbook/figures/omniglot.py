@@ -1,19 +1,12 @@
 """Figures of the chapter on Omniglot."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mamlbook.experiments.paper import TABLE1
+from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
-
-ALGORITHMS = {"maml": "MAML", "nal-1": "NAL-1", "nal-10": "NAL-10", "nal": "NAL"}
-
-
-def colour(algorithm: str) -> str:
-    """MAML's colour or NAL's."""
-    return COLOURS["maml" if algorithm.startswith("maml") else "nal"]
 
 
 def alphabets(rows: pd.DataFrame, chosen: tuple[str, ...]) -> Figure:
@@ -60,128 +53,34 @@ def alphabets(rows: pd.DataFrame, chosen: tuple[str, ...]) -> Figure:
     return figure
 
 
-def against_paper(rows: pd.DataFrame, paper: pd.DataFrame, chance: Mapping[str, float]) -> Figure:
-    """Each cell's accuracy and interval, the paper's as an open mark: a panel for each setting.
-
-    chance: hardness -> accuracy of guessing, in percent.
-    """
-    settings = list(dict.fromkeys(paper["setting"]))
-    cells = [(s, h) for s in ("train", "test") for h in ("easy", "hard")]
-    figure, grid = subplots(1, len(settings), height=3.1, sharey=True, squeeze=False)
-    names = list(dict.fromkeys(rows["algorithm"]))
-    for axes, setting in zip(grid[0], settings, strict=True):
-        for place, name in enumerate(names):
-            shift = 0.24 * (place - (len(names) - 1) / 2)
-            mark = "o^v"[place]
-            for source, table in (("ours", rows), ("the paper's", paper)):
-                own = table[(table["setting"] == setting) & (table["algorithm"] == name)]
-                own = own.set_index(["split", "hardness"]).loc[cells]
-                axes.errorbar(
-                    np.arange(4) + shift + (0.06 if source == "ours" else -0.06),
-                    own["accuracy"], own["accuracy_ci95"], fmt=mark, color=colour(name),
-                    markerfacecolor=colour(name) if source == "ours" else "white",
-                    markersize=5, elinewidth=1, alpha=0.55 if name == "nal-10" else 1,
-                    label=f"{ALGORITHMS[name]}, {source}",
-                )  # fmt: skip
-        for at, (_, hardness) in enumerate(cells):
-            axes.hlines(chance[hardness], at - 0.4, at + 0.4, color=GREY, linestyle=":", lw=1)
-        axes.set_xticks(np.arange(4), [f"{hardness}\n{split}" for split, hardness in cells])
-        axes.set_title(setting.capitalize() if "=" not in setting else f"${setting}$")
-        axes.grid(axis="x", visible=False)
-    grid[0][0].set_ylabel("accuracy, %")
-    grid[0][0].set_ylim(0, 102)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(names))
-    return figure
-
-
-def table1(rows: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> Figure:
+def table1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """Table 1 beside the paper's."""
-    from mamlbook.experiments.paper import TABLE1
-
-    return against_paper(rows, TABLE1, {"easy": 20, "hard": 20})
-
-
-def courses(course: np.ndarray, names: list[str], block: int = 25) -> Figure:
-    """Accuracy on the tasks of training as it goes on: (variants, seeds, blocks, easy and hard).
-
-    Each point is the mean of eight blocks of `block` iterations; bands span the seeds.
-    """
-    figure, grid = subplots(1, 2, height=2.8, sharey=True)
-    whole = course.shape[2] // 8 * 8
-    smooth = course[:, :, :whole].reshape(*course.shape[:2], -1, 8, 2)
-    with np.errstate(invalid="ignore"):
-        smooth = np.nanmean(smooth, 3)
-    at = (np.arange(smooth.shape[2]) + 0.5) * 8 * block
-    for kind, axes in enumerate(grid):
-        for own, name in zip(smooth[..., kind], names, strict=True):
-            setting, algorithm = name.rsplit(" ", 1)
-            style = "-" if setting != "small" else "--"
-            tint = colour(algorithm)
-            alpha = 0.5 if algorithm == "nal-10" else 1
-            axes.plot(
-                at, own.mean(0), style, color=tint, alpha=alpha, lw=1.4,
-                label=f"{ALGORITHMS[algorithm]}, {setting}",
-            )  # fmt: skip
-            axes.fill_between(at, own.min(0), own.max(0), color=tint, alpha=0.15, linewidth=0)
-        axes.set_title(f"{('Easy', 'Hard')[kind]} training tasks")
-        axes.set_xlabel("outer iterations")
-    grid[0].set_ylabel("accuracy, %")
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
-    return figure
-
-
-def outer_rates(rows: pd.DataFrame) -> Figure:
-    """Accuracy on training classes against the outer rate, a line for each algorithm."""
-    figure, grid = subplots(1, 2, height=2.8, sharey=True)
-    for axes, hardness in zip(grid, ("easy", "hard"), strict=True):
-        part = rows[(rows["split"] == "train") & (rows["hardness"] == hardness)]
-        for (algorithm, optimiser), own in part.groupby(["algorithm", "optimiser"], sort=False):
-            own = own.sort_values("outer_rate")
-            axes.errorbar(
-                own["outer_rate"], own["accuracy"], own["accuracy_ci95_tasks"],
-                fmt="^v"[algorithm == "nal-10"] if algorithm.startswith("nal") else "o",
-                linestyle="-" if optimiser == "adam" else "--", color=colour(algorithm),
-                alpha=0.5 if algorithm == "nal-10" else 1, markersize=4, elinewidth=1,
-                label=f"{ALGORITHMS[algorithm]}, {'Adam' if optimiser == 'adam' else 'SGD'}",
-            )  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_title(f"{hardness.capitalize()} tasks")
-        axes.set_xlabel("outer learning rate")
-    grid[0].set_ylabel("accuracy, %")
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
-    return figure
+    return fewshot.against_paper(rows, TABLE1, "omniglot")
 
 
 def omniglot_rates(rows: pd.DataFrame) -> Figure:
     """The search of C.4."""
-    return outer_rates(rows)
+    return fewshot.outer_rates(rows, "omniglot")
 
 
-def omniglot_controls(rows: pd.DataFrame) -> Figure:
-    """Every control's accuracy on hard and easy test tasks, with intervals over seeds."""
-    part = rows[rows["split"] == "test"]
-    keys = ["control", "setting", "algorithm", "steps", "statistics"]
-    lines = part.drop_duplicates(keys)[keys].reset_index(drop=True)
-    figure, axes = subplots(height=0.9 + 0.26 * len(lines))
-    for hardness, shift in (("easy", 0.12), ("hard", -0.12)):
-        own = part[part["hardness"] == hardness].set_index(keys).loc[lines.apply(tuple, axis=1)]
-        axes.errorbar(
-            own["accuracy"], len(lines) - 1 - np.arange(len(lines)) + shift,
-            xerr=own["accuracy_ci95"], fmt="o", markersize=4, elinewidth=1,
-            color=COLOURS[hardness], label=f"{hardness} tasks",
-        )  # fmt: skip
-    words = [
-        f"{row.control}: {ALGORITHMS[row.algorithm]}, {row.setting}, {row.steps} "
-        f"step{'s' if row.steps > 1 else ''}{', running' if row.statistics == 'running' else ''}"
-        for row in lines.itertuples()
-    ]
-    axes.set_yticks(len(lines) - 1 - np.arange(len(lines)), words, fontsize=8)
-    axes.set_xlabel("accuracy on test classes, %")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    return figure
+def omniglot_controls(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """The controls of both settings, with intervals over seeds."""
+
+    def line(row) -> str:
+        told = [row.control, fewshot.ALGORITHMS[row.algorithm], row.setting.capitalize()]
+        told += [f"{row.steps} steps"] * (row.steps > 1)
+        return ", ".join(told + ["running statistics"] * (row.statistics == "running"))
+
+    lines = [line(row) for row in rows.itertuples()]
+    named = sorted(dict.fromkeys(lines), key=lambda name: "Small" in name)
+    return fewshot.controls(rows.assign(line=lines), "omniglot", "accuracy_ci95", named)
+
+
+def crossed(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """Networks on the other setting's tasks, with intervals over seeds."""
+    lines = "trained in " + rows["trained_in"].str.capitalize() + ", " + rows["setting"] + " tasks"
+    named = list(dict.fromkeys(lines))
+    return fewshot.controls(rows.assign(line=lines), "omniglot", "accuracy_ci95", named)
 
 
 def dispersion(rows: pd.DataFrame) -> Figure:

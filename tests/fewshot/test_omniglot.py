@@ -5,8 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mamlbook import figures
 from mamlbook.experiments import cells, omniglot
 from mamlbook.experiments.paper import TABLE1
+from mamlbook.fewshot import evaluation, images, training
+from mamlbook.fewshot.settings import Cell
 
 TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
 
@@ -35,12 +38,33 @@ def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
     assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
 
 
+def test_crossed_networks_are_table1s_on_the_other_settings_tasks(tmp_path):
+    rows, arrays = omniglot.crossed(omniglot.Crossed(**TINY))
+    assert list(rows["setting"]) == ["small"] * 4 + ["large"] * 4
+    assert list(rows["trained_in"]) == ["large"] * 4 + ["small"] * 4
+    held = images.load("omniglot")
+    for line in (0, 7):  # the same network by hand
+        there = omniglot.Omniglot(
+            setting=rows["setting"][line], **omniglot.ADAM, iterations=1, filters=1,
+            evaluation_tasks=6,
+        )  # fmt: skip
+        here = dataclasses.replace(there, setting=rows["trained_in"][line])
+        kept = training.train(
+            [Cell(here, 1)], held, folder=tmp_path / Cell(here, 1).label, progress=False
+        )
+        own = evaluation.evaluate(Cell(there, 1), kept.theta, held)
+        assert np.isclose(own["accuracy"][line % 4], arrays["accuracy"][line, 1])
+    figures.crossed(rows, arrays)
+
+
 def test_controls_tell_every_question():
-    rows = omniglot.omniglot_controls(omniglot.Controls(**TINY | {"seeds": 1}, batches=1))
-    asked = {"untrained", "SGD", "best rate", "classifier", "statistics", "crossed"}
+    rows, arrays = omniglot.omniglot_controls(omniglot.Controls(**TINY | {"seeds": 1}, batches=1))
+    asked = {"untrained", "the paper's rate", "best rate", "classifier", "SGD", "Adam"}
     assert set(rows["control"]) == asked
     assert set(rows[rows["control"] == "best rate"]["steps"]) == {1, 5, 10}
-    assert set(rows[rows["control"] == "statistics"]["statistics"]) == {"batch", "running"}
+    assert set(rows[rows["control"] == "Adam"]["statistics"]) == {"batch", "running"}
+    assert np.allclose(arrays["accuracy"][:, 0], rows["accuracy"])
+    figures.omniglot_controls(rows, arrays)
 
 
 def test_a_budget_of_nothing_is_refused():
