@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
-from mamlbook.experiments.intervals import mean_ci95
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import training
 from mamlbook.fewshot.images import ImageSet
@@ -163,20 +162,6 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     rows = pd.concat(tables, ignore_index=True)
     rows.loc[rows.control == "untrained", ["algorithm", "iterations"]] = ["none", 0]
     return rows
-
-
-def gains(rows: pd.DataFrame, accuracy: np.ndarray) -> pd.DataFrame:
-    """MAML's accuracy less NAL's, seed by seed: setting, split, hardness, gain, gain_ci95, seeds.
-
-    accuracy: (rows, seeds). The half-width is Student's of the differences.
-    """
-    keys = ["setting", "split", "hardness"]
-    lines = rows.assign(line=range(len(rows))).set_index(["algorithm", *keys])["line"]
-    out = []
-    for key, line in lines["maml"].items():
-        mean, half = mean_ci95(accuracy[line] - accuracy[lines["nal"][key]])
-        out.append((*key, mean, half, accuracy.shape[1]))
-    return pd.DataFrame(out, columns=[*keys, "gain", "gain_ci95", "seeds"])
 
 
 def example_tasks(images: ImageSet, shown: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:

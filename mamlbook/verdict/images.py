@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from mamlbook.experiments.intervals import mean_ci95, seed_accuracies
 from mamlbook.experiments.paper import TABLE1, TABLE2, beside
-from mamlbook.fewshot.evaluation import half_width
 from mamlbook.verdict.claims import Judged, claims, record, rows
 
 CLAIMS, claim = claims()
@@ -16,9 +16,7 @@ KEYS = ["setting", "algorithm", "split", "hardness"]
 @cache
 def seeds(item: str) -> dict[tuple[str, ...], np.ndarray]:
     """The accuracies by seed of each cell of a table."""
-    found = record(item)
-    keys = found.rows[KEYS].itertuples(index=False, name=None)
-    return dict(zip(keys, found.arrays["accuracy"], strict=True))
+    return seed_accuracies(record(item))
 
 
 def gain(item: str, setting: str, split: str, hardness: str, nal: str) -> np.ndarray:
@@ -27,18 +25,13 @@ def gain(item: str, setting: str, split: str, hardness: str, nal: str) -> np.nda
     return cells[setting, "maml", split, hardness] - cells[setting, nal, split, hardness]
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Mean and 95 % half-width over seeds."""
-    return float(values.mean()), half_width(values)
-
-
 def said(values: np.ndarray) -> str:
-    return "{:+.1f} ± {:.1f}".format(*interval(values))
+    return "{:+.1f} ± {:.1f}".format(*mean_ci95(values))
 
 
 def above(values: np.ndarray, floor: float = 0.0) -> bool:
     """Whether the 95 % interval lies above `floor`."""
-    mean, half = interval(values)
+    mean, half = mean_ci95(values)
     return mean - half > floor
 
 
@@ -112,16 +105,15 @@ def packed() -> Judged:
 
 @claim("Section 5", "... and it is the packing that does it", "omniglot")
 def packing_itself() -> Judged:
-    found = rows("omniglot_controls")
-    crossed = found[found["control"] == "crossed"].set_index(["setting", "split", "hardness"])
-    own = rows("table1").set_index(KEYS)
-    trained_large = crossed.loc[("small", "test", "hard"), "accuracy"]
-    tasks = trained_large - own.loc[("large", "maml", "test", "hard"), "accuracy"]
-    training = own.loc[("small", "maml", "test", "hard"), "accuracy"] - trained_large
+    cells = seeds("table1")
+    swapped = seed_accuracies(record("crossed"), ["setting", "split", "hardness"])
+    trained_large = swapped["small", "test", "hard"]
+    tasks = trained_large - cells["large", "maml", "test", "hard"]
+    training = cells["small", "maml", "test", "hard"] - trained_large
     return Judged(
-        f"exchanging the test alphabet alone gives {tasks:+.1f} points, "
-        f"training in Small then {training:+.1f}",
-        checks={"training in Small explains more": training > tasks},
+        f"exchanging the test alphabet alone gives {said(tasks)} points, "
+        f"training in Small then {said(training)}",
+        checks={"training in Small explains more": training.mean() > tasks.mean()},
     )
 
 
