@@ -9,11 +9,12 @@ from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
 
 
-def alphabets(rows: pd.DataFrame, chosen: tuple[str, ...]) -> Figure:
-    """Accuracy after one step of the trained network, alphabet by alphabet; losses step by step.
+def alphabets(rows: pd.DataFrame) -> Figure:
+    """Accuracy after one step of the trained network, alphabet by alphabet; losses step by step."""
+    from mamlbook.fewshot.settings import (
+        HARD_ALPHABETS as chosen,
+    )  # the other figures need no torch
 
-    chosen: the hard alphabets.
-    """
     hard = rows[rows["hardness"] == "hard"]
     after = hard[(hard["network"] == "trained") & (hard["step"] == 1)].sort_values("accuracy")
     figure, (left, right) = subplots(
