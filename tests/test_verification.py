@@ -29,10 +29,10 @@ def test_a_committed_record_holds(item):
     assert verify(item) == ("digest" if item.dear else "made again")
 
 
-@pytest.mark.parametrize("item", HERE.values(), ids=HERE)
-def test_a_committed_record_is_drawn_as_reproduce_draws_it(item):
-    record = records.load(item.name)
-    assert getattr(figures, item.name)(*filter(len, (record.rows, record.arrays))).axes
+@pytest.mark.parametrize("name", [name for name, item in HERE.items() if item.dear])
+def test_a_dear_record_is_drawn_as_reproduce_draws_it(name):
+    record = records.load(name)
+    assert getattr(figures, name)(*filter(len, (record.rows, record.arrays))).axes
 
 
 def test_records_of_items_alone_are_committed():

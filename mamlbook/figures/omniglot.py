@@ -17,9 +17,7 @@ def alphabets(rows: pd.DataFrame) -> Figure:
 
     hard = rows[rows["hardness"] == "hard"]
     after = hard[(hard["network"] == "trained") & (hard["step"] == 1)].sort_values("accuracy")
-    figure, (left, right) = subplots(
-        1, 2, height=7.2, gridspec_kw={"width_ratios": [1.35, 1]}, layout="constrained"
-    )
+    figure, (left, right) = subplots(1, 2, height=7.2, gridspec_kw={"width_ratios": [1.35, 1]})
     heights = np.arange(len(after))[::-1]
     colours = [COLOURS["hard"] if group in chosen else GREY for group in after["group"]]
     left.barh(heights, after["accuracy"], 0.62, color=colours, alpha=0.85)
