@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mamlbook import records, verification
+from mamlbook import figures, records, verification
 from mamlbook.__main__ import main
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.experiments.hardness import Fig2
@@ -27,6 +27,12 @@ HERE = {name: item for name, item in ITEMS.items() if name not in AWAITED}
 def test_a_committed_record_holds(item):
     """`python -m mamlbook verify`, an item a test."""
     assert verify(item) == ("digest" if item.dear else "made again")
+
+
+@pytest.mark.parametrize("name", [name for name, item in HERE.items() if item.dear])
+def test_a_dear_record_is_drawn_as_reproduce_draws_it(name):
+    record = records.load(name)
+    assert getattr(figures, name)(*filter(len, (record.rows, record.arrays))).axes
 
 
 def test_records_of_items_alone_are_committed():

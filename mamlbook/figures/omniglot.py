@@ -9,18 +9,15 @@ from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
 
 
-def alphabets(rows: pd.DataFrame, chosen: tuple[str, ...]) -> Figure:
-    """Accuracy after one step of the trained network, alphabet by alphabet; losses step by step.
+def alphabets(rows: pd.DataFrame) -> Figure:
+    """Accuracy after one step of the trained network, alphabet by alphabet; losses step by step."""
+    from mamlbook.fewshot.settings import HARD_ALPHABETS  # brings torch, which no other needs
 
-    chosen: the hard alphabets.
-    """
     hard = rows[rows["hardness"] == "hard"]
     after = hard[(hard["network"] == "trained") & (hard["step"] == 1)].sort_values("accuracy")
-    figure, (left, right) = subplots(
-        1, 2, height=7.2, gridspec_kw={"width_ratios": [1.35, 1]}, layout="constrained"
-    )
+    figure, (left, right) = subplots(1, 2, height=7.2, gridspec_kw={"width_ratios": [1.35, 1]})
     heights = np.arange(len(after))[::-1]
-    colours = [COLOURS["hard"] if group in chosen else GREY for group in after["group"]]
+    colours = [COLOURS["hard"] if group in HARD_ALPHABETS else GREY for group in after["group"]]
     left.barh(heights, after["accuracy"], 0.62, color=colours, alpha=0.85)
     left.errorbar(
         after["accuracy"], heights, xerr=after["accuracy_ci95"], fmt="none", color="#111827", lw=0.8
@@ -34,8 +31,8 @@ def alphabets(rows: pd.DataFrame, chosen: tuple[str, ...]) -> Figure:
     for name, style in (("untrained", ":"), ("trained", "-")):
         part = rows[rows["network"] == name]
         groups = {
-            "hard": part[part["group"].isin(chosen)],
-            "other": part[(part["hardness"] == "hard") & ~part["group"].isin(chosen)],
+            "hard": part[part["group"].isin(HARD_ALPHABETS)],
+            "other": part[(part["hardness"] == "hard") & ~part["group"].isin(HARD_ALPHABETS)],
             "easy": part[part["hardness"] == "easy"],
         }
         told = {"hard": "the ten hard alphabets", "other": "the other forty", "easy": "easy tasks"}
