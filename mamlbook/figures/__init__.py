@@ -36,6 +36,7 @@ from mamlbook.figures.omniglot import (
     table1,
 )
 from mamlbook.figures.style import NAMES, save, use_style
+from mamlbook.figures.verdict import verdicts
 
 __all__ = [
     "NAMES",
@@ -79,4 +80,5 @@ __all__ = [
     "theorem3",
     "training_curves",
     "use_style",
+    "verdicts",
 ]

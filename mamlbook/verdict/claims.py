@@ -6,6 +6,7 @@ from functools import cache
 
 import pandas as pd
 
+from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.records import Record, load
 
 
@@ -23,12 +24,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, where it stands, the page that tests it, and what judges it."""
+    """A sentence of the paper, where it stands, the page that tests it, what judges it, and the
+    item whose record of trained networks it rests on, if it rests on one."""
 
     reference: str
     says: str
     page: str
     judge: Callable[[], Judged]
+    item: str = ""
+
+    @property
+    def preview(self) -> bool:
+        """Whether the record was made with less than the item's full budget."""
+        if not self.item:
+            return False
+        full, spent = ITEMS[self.item].settings(), record(self.item).provenance["settings"]
+        return any(spent[name] < getattr(full, name) for name in ("iterations", "seeds", "filters"))
 
 
 record = cache(load)
@@ -44,9 +55,9 @@ def claims() -> tuple[list[Claim], Callable]:
     """An empty list, and the decorator that adds a judging function's claim to it."""
     told: list[Claim] = []
 
-    def claim(reference: str, says: str, page: str):
+    def claim(reference: str, says: str, page: str, item: str = ""):
         def add(judge: Callable[[], Judged]) -> Callable[[], Judged]:
-            told.append(Claim(reference, says, page, judge))
+            told.append(Claim(reference, says, page, judge, item))
             return judge
 
         return add
@@ -63,7 +74,8 @@ def verdict(judged: Judged) -> str:
 
 
 def table(told: Iterable[Claim]) -> pd.DataFrame:
-    """A row for each claim: reference, claim, page, measured, paper, verdict, failed checks."""
+    """A row for each claim: reference, claim, page, measured, paper, verdict, whether it is of a
+    preview, and the checks that failed."""
     lines = []
     for each in told:
         judged = each.judge()
@@ -75,6 +87,7 @@ def table(told: Iterable[Claim]) -> pd.DataFrame:
                 "measured": judged.measured,
                 "paper": judged.paper,
                 "verdict": verdict(judged),
+                "preview": each.preview,
                 "failed": "; ".join(name for name, held in judged.checks.items() if not held),
             }
         )
