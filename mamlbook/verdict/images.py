@@ -263,13 +263,9 @@ def harder_shapes() -> Judged:
 
 @claim("Section 5", "This supports oversampling hard tasks in training", "cifar", "scarcity")
 def oversampling() -> Judged:
-    cells = seed_accuracies(record("scarcity"), ["equal", "p", "split", "hardness", "algorithm"])
+    cells = seed_accuracies(record("scarcity"), ["p", "split", "hardness"])
     at = {
-        kind: {
-            key[1]: own
-            for key, own in cells.items()
-            if key[0] == "images" and key[2:] == ("test", kind, "maml")
-        }
+        kind: {p: own for (p, *rest), own in cells.items() if rest == ["test", kind]}
         for kind in ("easy", "hard")
     }
     few = min(at["hard"])
