@@ -8,6 +8,7 @@ import pytest
 
 from mamlbook import records, verdict
 from mamlbook.experiments.catalogue import ITEMS
+from mamlbook.fewshot.settings import HARD_ALPHABETS
 from mamlbook.verdict import claims, images
 
 IN_THE_PAPER = (
@@ -81,3 +82,13 @@ def test_a_preview_is_what_has_less_than_the_papers_budget(other_records):
             )
         )
         assert claim.preview is expected
+
+
+def test_the_hard_alphabets_are_the_ten_that_the_record_says():
+    found = records.load("alphabets").rows
+    after = found[
+        (found["network"] == "trained") & (found["step"] == 1) & (found["hardness"] == "hard")
+    ]
+    named = ["Sanskrit", "Bengali"]
+    others = after[~after["group"].isin(named)].nsmallest(8, "accuracy")["group"]
+    assert list(HARD_ALPHABETS) == [*named, *others]
