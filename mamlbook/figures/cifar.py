@@ -51,42 +51,26 @@ def table2(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     return fewshot.against_paper(rows, TABLE2, "cifar100")
 
 
-def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None) -> Figure:
-    """Accuracy against p: in the upper panels with equal iterations, in the lower at equal cost."""
-    figure, grid = subplots(2, 2, height=5.4)
-    for line, (equal, told) in zip(
-        grid,
-        (("iterations", "equal iterations"), ("images", "equal images")),
-        strict=True,
-    ):
-        part = rows[rows["equal"] == equal]
-        for axes, hardness in zip(line, fewshot.KINDS, strict=True):
-            for (algorithm, split), own in part[part["hardness"] == hardness].groupby(
-                ["algorithm", "split"], sort=False
-            ):
-                own = own.sort_values("p")
-                axes.errorbar(
-                    own["p"],
-                    own["accuracy"],
-                    yerr=own["accuracy_ci95"],
-                    fmt=fewshot.MARKS[algorithm] + ("-" if split == "test" else ":"),
-                    color=COLOURS[algorithm],
-                    markerfacecolor=COLOURS[algorithm] if split == "test" else "white",
-                    markersize=4,
-                    capsize=2,
-                    linewidth=1.2,
-                    label=f"{fewshot.ALGORITHMS[algorithm]}, {fewshot.SPLITS[split]} classes",
-                )
-            fewshot.chance(axes, fewshot.CHANCE["cifar100"][hardness])
-            axes.set_xscale("logit")
-            shown = sorted(set(part["p"]))
-            axes.set_xticks(shown, [f"{p:g}" for p in shown])
-            axes.minorticks_off()
-            axes.set_title(f"{told}: {hardness} tasks")
-        line[0].set_ylabel("accuracy, %")
-    for axes in grid[1]:
+def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """MAML's accuracy against p at equal cost, with intervals over seeds."""
+    figure, line = subplots(1, 2, height=3.0)
+    for axes, hardness in zip(line, fewshot.KINDS, strict=True):
+        for split, fill in (("test", COLOURS["maml"]), ("train", "white")):
+            own = rows[(rows["hardness"] == hardness) & (rows["split"] == split)].sort_values("p")
+            axes.errorbar(
+                own["p"], own["accuracy"], yerr=own["accuracy_ci95"],
+                fmt=fewshot.MARKS["maml"] + ("-" if split == "test" else ":"),
+                color=COLOURS["maml"], markerfacecolor=fill, markersize=4, capsize=2,
+                linewidth=1.2, label=f"MAML, {fewshot.SPLITS[split]} classes",
+            )  # fmt: skip
+        fewshot.chance(axes, fewshot.CHANCE["cifar100"][hardness])
+        axes.set_xscale("logit")
+        axes.set_xticks(own["p"], [f"{p:g}" for p in own["p"]])
+        axes.minorticks_off()
+        axes.set_title(f"{hardness} tasks")
         axes.set_xlabel("probability of a hard training task, $p$")
-    fewshot.legend(figure, grid[0][0], 2)
+    line[0].set_ylabel("accuracy, %")
+    fewshot.legend(figure, line[0], 2)
     return figure
 
 
