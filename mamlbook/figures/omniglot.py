@@ -81,19 +81,25 @@ def crossed(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 
 def dispersion(rows: pd.DataFrame) -> Figure:
-    """r_H / R and r_E / R in both settings, a mark for each seed, by split."""
-    figure, grid = subplots(1, 2, height=2.6, sharey=True)
+    """r_E, r_H and R in both settings, a mark for each seed, by split."""
+    figure, grid = subplots(1, 2, height=2.8, sharey=True)
     part = rows[rows["part"] == "features"]
-    for axes, split in zip(grid, ("train", "test"), strict=True):
-        for at, setting in enumerate(("large", "small")):
-            own = part[(part["setting"] == setting) & (part["split"] == split)]
-            for kind, shift in (("easy", -0.1), ("hard", 0.1)):
-                ratio = own[f"r_{kind}"] / own["R"]
-                axes.plot([at + shift] * len(ratio), ratio, "o", color=COLOURS[kind], alpha=0.6)
-                axes.plot(at + shift, ratio.mean(), "_", color=COLOURS[kind], markersize=18)
+    kinds = {"r_easy": ("$r_E$", COLOURS["easy"]), "r_hard": ("$r_H$", COLOURS["hard"])}
+    kinds["R"] = ("$R$", GREY)
+    for axes, split in zip(grid, fewshot.SPLITS, strict=True):
+        for shift, (column, (name, colour)) in zip((-0.2, 0, 0.2), kinds.items(), strict=True):
+            for at, setting in enumerate(("large", "small")):
+                own = part[(part["setting"] == setting) & (part["split"] == split)][column]
+                axes.plot(at + shift, own.mean(), "_", color=colour, markersize=16)
+                axes.plot(
+                    [at + shift] * len(own), own, "o", color=colour, alpha=0.6,
+                    label=name if at == 0 else None,
+                )  # fmt: skip
         axes.set_xticks([0, 1], ["Large", "Small"])
         axes.set_xlim(-0.5, 1.5)
-        axes.set_title(f"{split.capitalize()} classes")
+        axes.set_ylim(bottom=0)
+        axes.set_title(f"{fewshot.SPLITS[split]} classes")
         axes.grid(axis="x", visible=False)
-    grid[0].set_ylabel("spread / distance of the means")
+    grid[0].set_ylabel("distance in parameters")
+    fewshot.legend(figure, grid[0], 3)
     return figure
