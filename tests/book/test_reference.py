@@ -14,8 +14,8 @@ from tools.reference import markup, uses
 needs_book = pytest.mark.skipif(
     not (HTML / "reference.html").is_file(), reason="there is no book: run `make book`"
 )
-# The command lines, numbers of the paper, packages without code, and what only the engine calls.
-APART = "__main__ experiments experiments.paper fewshot fewshot.command"
+# The command lines, packages without code, and what only the engine calls.
+APART = "__main__ experiments fewshot fewshot.command"
 INSIDE = "blocks convolution curvature decode folding grouped optimisers passes"
 
 

@@ -1,9 +1,10 @@
 """The reader's own few-shot tasks: dealt by the rules of C.4, scored once, playable by keyboard."""
 
 import pytest
-from playwright.sync_api import Page
 
-PAGE = "chapters/omniglot.html"
+from tests.browser.conftest import OpenPage, at, desk
+
+PAGE = desk("chapters/omniglot.html")
 PER_ALPHABET = 10
 
 # Deal a task of a kind, answer it with the choice at `place`, read what was dealt and what is said.
@@ -31,14 +32,10 @@ async ([kind, deals]) => {
 """  # noqa: E501
 
 
-@pytest.fixture
-def page(open_page) -> Page:
-    return open_page(PAGE, over="file")
-
-
+@at(PAGE)
 @pytest.mark.parametrize("kind", ["easy", "hard"])
-def test_tasks_are_dealt_by_the_rules_and_scored_once(page, kind):
-    told = page.evaluate(PLAY, [kind, 60])
+def test_tasks_are_dealt_by_the_rules_and_scored_once(look, kind, open_page: OpenPage):
+    told = open_page(look).evaluate(PLAY, [kind, 60])
     answers, score = set(), 0
     for place, one in enumerate(told, 1):
         classes = [supports[0][0] for supports in one["supports"]]
@@ -56,7 +53,9 @@ def test_tasks_are_dealt_by_the_rules_and_scored_once(page, kind):
     assert answers == set(range(5))
 
 
-def test_a_task_is_played_by_keyboard_alone(page):
+@at(PAGE)
+def test_a_task_is_played_by_keyboard_alone(look, open_page: OpenPage):
+    page = open_page(look)
     page.locator(".mb-kind.hard").focus()
     page.keyboard.press("Enter")
     page.locator(".mb-choice").first.focus()
