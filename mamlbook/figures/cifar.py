@@ -53,8 +53,9 @@ def table2(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """MAML's accuracy against p at equal cost, with intervals over seeds."""
-    figure, line = subplots(1, 2, height=3.0)
-    for axes, hardness in zip(line, fewshot.KINDS, strict=True):
+    across = "probability of a hard training task, $p$"
+    figure, panels = fewshot.easy_and_hard("cifar100", across)
+    for hardness, axes in panels.items():
         for split, fill in (("test", COLOURS["maml"]), ("train", "white")):
             own = rows[(rows["hardness"] == hardness) & (rows["split"] == split)].sort_values("p")
             axes.errorbar(
@@ -63,14 +64,10 @@ def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
                 color=COLOURS["maml"], markerfacecolor=fill, markersize=4, capsize=2,
                 linewidth=1.2, label=f"MAML, {fewshot.SPLITS[split]} classes",
             )  # fmt: skip
-        fewshot.chance(axes, fewshot.CHANCE["cifar100"][hardness])
         axes.set_xscale("logit")
         axes.set_xticks(own["p"], [f"{p:g}" for p in own["p"]])
         axes.minorticks_off()
-        axes.set_title(f"{hardness} tasks")
-        axes.set_xlabel("probability of a hard training task, $p$")
-    line[0].set_ylabel("accuracy, %")
-    fewshot.legend(figure, line[0], 2)
+    fewshot.legend(figure, panels["easy"], 2)
     return figure
 
 

@@ -37,6 +37,17 @@ def chance(axes: Axes, level: float) -> None:
     )  # fmt: skip
 
 
+def easy_and_hard(data: str, across: str, height: float = 3.0) -> tuple[Figure, dict[str, Axes]]:
+    """A panel of accuracies for easy and one for hard tasks, with chance; across: the x-axis."""
+    figure, line = subplots(1, 2, height=height)
+    for axes, hardness in zip(line, KINDS, strict=True):
+        chance(axes, CHANCE[data][hardness])
+        axes.set_title(f"{hardness} tasks")
+        axes.set_xlabel(across)
+    line[0].set_ylabel("accuracy, %")
+    return figure, dict(zip(KINDS, line, strict=True))
+
+
 def legend(figure: Figure, axes: Axes, columns: int) -> None:
     """The lines of `axes`, above all panels."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=columns)
@@ -79,8 +90,8 @@ def training_curves(rows: pd.DataFrame, course: np.ndarray, data: str, window: i
     """
     variants = rows.drop_duplicates(["setting", "algorithm"])[["setting", "algorithm"]]
     names = list(dict.fromkeys(variants["setting"]))
-    figure, line = subplots(1, 2, height=3.1)
-    for kind, (axes, hardness) in enumerate(zip(line, KINDS, strict=True)):
+    figure, panels = easy_and_hard(data, "outer step")
+    for kind, axes in enumerate(panels.values()):
         for own, each in zip(course[..., kind], variants.itertuples(), strict=True):
             starts = range(0, own.shape[1], window)
             axes.plot(
@@ -90,18 +101,14 @@ def training_curves(rows: pd.DataFrame, course: np.ndarray, data: str, window: i
                 alpha=0.45 if each.algorithm == "nal-10" else 1.0, linewidth=1.4,
                 label=f"{ALGORITHMS[each.algorithm]}, {setting(each.setting)}",
             )  # fmt: skip
-        chance(axes, CHANCE[data][hardness])
-        axes.set_title(f"{hardness} training tasks")
-        axes.set_xlabel("outer step")
-    line[0].set_ylabel("accuracy, %")
-    legend(figure, line[0], 3)
+    legend(figure, panels["easy"], 3)
     return figure
 
 
 def outer_rates(rows: pd.DataFrame, data: str) -> Figure:
     """Accuracy on training classes against the outer rate, with 95 % intervals over tasks."""
-    figure, line = subplots(1, 2, height=3.0)
-    for axes, hardness in zip(line, KINDS, strict=True):
+    figure, panels = easy_and_hard(data, "outer learning rate")
+    for hardness, axes in panels.items():
         part = rows[(rows["split"] == "train") & (rows["hardness"] == hardness)]
         for (algorithm, optimiser), own in part.groupby(["algorithm", "optimiser"], sort=False):
             own = own.sort_values("outer_rate")
@@ -111,19 +118,15 @@ def outer_rates(rows: pd.DataFrame, data: str) -> Figure:
                 color=colour(algorithm), alpha=0.5 if algorithm == "nal-10" else 1.0, linewidth=1.4,
                 label=f"{ALGORITHMS[algorithm]}, {'Adam' if optimiser == 'adam' else 'SGD'}",
             )  # fmt: skip
-        chance(axes, CHANCE[data][hardness])
         axes.set_xscale("log")
-        axes.set_title(f"{hardness} tasks")
-        axes.set_xlabel("outer learning rate")
-    line[0].set_ylabel("accuracy, %")
-    legend(figure, line[0], 4)
+    legend(figure, panels["easy"], 4)
     return figure
 
 
 def live(rows: pd.DataFrame, data: str) -> Figure:
     """The course of a live training, and at its right edge the accuracy on new tasks."""
-    figure, line = subplots(1, 2, height=2.8)
-    for axes, hardness in zip(line, KINDS, strict=True):
+    figure, panels = easy_and_hard(data, "outer step", 2.8)
+    for hardness, axes in panels.items():
         part = rows[rows["hardness"] == hardness]
         for algorithm, own in part.groupby("algorithm", sort=False):
             course = own[own["split"] == "course"]
@@ -136,11 +139,7 @@ def live(rows: pd.DataFrame, data: str) -> Figure:
                 1.06 * test["iteration"], test["accuracy"], MARKS[algorithm],
                 color=colour(algorithm), label=f"{ALGORITHMS[algorithm]}, new classes, adapted",
             )  # fmt: skip
-        chance(axes, CHANCE[data][hardness])
-        axes.set_title(f"{hardness} tasks")
-        axes.set_xlabel("outer step")
-    line[0].set_ylabel("accuracy, %")
-    legend(figure, line[0], 2)
+    legend(figure, panels["easy"], 2)
     return figure
 
 
