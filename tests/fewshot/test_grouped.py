@@ -51,7 +51,7 @@ def test_the_step_reads_nothing_back(shapes, downsampling, algorithm, optimiser)
 def test_a_read_back_would_be_seen():
     seen = step(Network(28, 1, 5, 4), "maml", "sgd", (Shape(3, 1, 2),))
     for read in (torch.Tensor.item, torch.Tensor.nonzero, torch.Tensor.cpu, bool):
-        with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        with pytest.raises(RuntimeError, match="meta"):
             read(seen.sum())
     with pytest.raises(RuntimeError, match="device"):
         seen + torch.ones(3)
