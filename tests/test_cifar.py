@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -128,10 +127,12 @@ def test_agreement_is_by_both_intervals():
     assert found["paper"].tolist() == TABLE2.head(3)["accuracy"].tolist()
 
 
-def test_a_live_training_tells_of_every_task_and_ends_where_training_ends(held):
+def test_a_live_training_tells_of_every_task_and_ends_where_training_ends(held, capsys):
     small = {**SMALL, "iterations": 30}
     preset = live.Preset((Cifar(**small), Cifar(algorithm="nal", **small)))
-    rows = pd.concat(live.live(preset))
+    rows = live.watch(preset)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * 3 and lines[0].startswith("maml  step   25  course ")
     course = rows[rows["split"] == "course"]
     assert (course.groupby("algorithm")["tasks"].sum() == 60).all()
     assert sorted(set(course["iteration"])) == [25, 30]

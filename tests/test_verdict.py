@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mamlbook import records, verdict
@@ -70,6 +71,33 @@ def test_a_judge_looks_at_the_record(other_records):
 
     other_records(swapped)
     assert verdict.verdict(images.gains_on_hard()) == "not"
+
+
+@pytest.mark.parametrize(
+    ("slope", "expected"), [(0, "partly"), (10, "reproduced"), (-10, "partly")]
+)
+def test_oversampling_is_judged_by_what_hard_tasks_gain(other_records, slope, expected):
+    def sloped(item, record):
+        """Accuracies that rise with p by `slope` on hard tasks and stay on easy ones."""
+        rise = slope * record.rows["p"] * (record.rows["hardness"] == "hard")
+        return replace(record, arrays={"accuracy": np.c_[rise, rise + 0.1, rise - 0.1]})
+
+    other_records(sloped)
+    assert verdict.verdict(images.oversampling()) == expected
+
+
+def test_a_rate_is_judged_by_the_search(other_records):
+    def best_at(rate):
+        def change(item, record):
+            rows = record.rows.copy()
+            rows["accuracy"] = 50.0 + 40 * (rows["outer_rate"] == rate)
+            return replace(record, rows=rows)
+
+        return change
+
+    for rate, expected in ((1e-3, "reproduced"), (1e-2, "not")):
+        other_records(best_at(rate))
+        assert verdict.verdict(images.searched("omniglot_rates", "maml", 1e-3)) == expected
 
 
 def test_a_preview_is_what_has_less_than_the_papers_budget(other_records):

@@ -65,11 +65,11 @@ class Scarcity(Budget):
 @dataclass(frozen=True)
 class Controls(Budget):
     """What Table 2 leaves open: does training help NAL at all; is the gain MAML's or that of the
-    number of adaptation steps; a NAL that learns; the shots of the paper's body; the batch."""
+    number of adaptation steps; NAL trained in earnest; the shots of the paper's body; the batch."""
 
     iterations: int = 10_000
     nal_rate: float = 1e-3
-    """Adam's rate for the NAL that learns."""
+    """Adam's rate for the NAL trained in earnest."""
     batch_iterations: int = 20_000
     """Outer steps of 8 tasks, where C.5 says that as well as 10,000 of 2."""
 

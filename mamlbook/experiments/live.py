@@ -76,6 +76,17 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
         )
 
 
+def watch(preset: Preset) -> pd.DataFrame:
+    """`live`'s rows, each report printed as it comes."""
+    reports = []
+    for report in live(preset):
+        seen = report.iloc[0]
+        told = (f"{row.split} {row.hardness} {row.accuracy:.1f} %" for row in report.itertuples())
+        print(f"{seen.algorithm:6}step {seen.iteration:4}  {', '.join(told)}", flush=True)
+        reports.append(report)
+    return pd.concat(reports, ignore_index=True)
+
+
 def _row(settings: Settings, split: str, hardness: str, iteration: int, accuracy, tasks) -> dict:
     return {
         "algorithm": settings.algorithm,
