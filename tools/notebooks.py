@@ -19,7 +19,8 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 LANGUAGE = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
-_CELL_FILE = re.compile(r"\S*ipykernel_\d+/\d+\.py")
+# From the start of a word alone: tried at each of its letters, an embedded image takes minutes.
+_CELL_FILE = re.compile(r"(?<!\S)\S*ipykernel_\d+/\d+\.py")
 _DATE = re.compile(r"\s*<dc:date>[^<]*</dc:date>")
 # matplotlib hashes with a salt, pandas' Styler draws at random.
 _RANDOM_ID = re.compile(r'\bid="([A-Za-z_]\w*?[0-9a-f]{10}|T_[0-9a-f]{5})(?![0-9a-f])')
