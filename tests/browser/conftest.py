@@ -41,11 +41,6 @@ def phone(name: str) -> Look:
     return Look(name, "file", 390, "dark")
 
 
-def served_phone(name: str) -> Look:
-    """A narrow window on a served page."""
-    return Look(name, "http", 390)
-
-
 def at(*looks: Look) -> pytest.MarkDecorator:
     """The looks that a test is to have; it shares their pages with other tests."""
     return pytest.mark.parametrize("look", looks, ids=str)
@@ -158,7 +153,7 @@ def page_of(context: BrowserContext, origin: str) -> Page:
 
 def settle(page: Page) -> None:
     """Wait for fonts, formulas and widgets."""
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("load")
     page.evaluate("document.fonts.ready.then(() => null)")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
     views = 'script[type="application/vnd.jupyter.widget-view+json"]'

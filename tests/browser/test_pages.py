@@ -26,23 +26,45 @@ AXE = {"resultTypes": ["violations"], "preload": False}
 COLOURS = {"runOnly": ["color-contrast"]}
 ALL_BUT_COLOURS = {"rules": {"color-contrast": {"enabled": False}}}
 
-# What stands in for a formula: a word of its size. See `plain_formulas`.
+# What stands in for a formula: a word of its size. And code with the first token of each kind on
+# each ground alone: see `plain`.
 PLAIN = """
 () => {
+  const whole = [];
+  const replace = (element, ...parts) => {
+    whole.push([element, [...element.childNodes]]);
+    element.replaceChildren(...parts);
+  };
   const set = [...document.querySelectorAll("mjx-container:not(:has(a, [tabindex]))")];
   const sizes = set.map((formula) => formula.querySelector("mjx-math").getBoundingClientRect());
-  window.formulas = set.map((formula) => [formula, [...formula.childNodes]]);
   set.forEach((formula, i) => {
     const word = document.createElement("span");
     word.textContent = "formula";
     const size = `width: ${sizes[i].width}px; height: ${sizes[i].height}px`;
     word.style = `display: inline-block; overflow: hidden; ${size}`;
-    formula.replaceChildren(word);
+    replace(formula, word);
   });
-  return set.length;
+  const ground = (element) => {
+    const colour = element && getComputedStyle(element).backgroundColor;
+    return colour === "rgba(0, 0, 0, 0)" ? ground(element.parentElement) : colour;
+  };
+  const blocks = [...document.querySelectorAll("pre, dt.sig")];
+  const grounds = blocks.map(ground);
+  const seen = new Set();
+  blocks.forEach((block, i) => {
+    const copy = block.cloneNode(true);
+    for (const token of copy.querySelectorAll("span")) {
+      const kind = [grounds[i], token.parentElement.className, token.className].join();
+      if (seen.has(kind)) token.replaceWith(...token.childNodes);
+      seen.add(kind);
+    }
+    copy.normalize();
+    replace(block, ...copy.childNodes);
+  });
+  window.whole = whole;
 }
 """
-AS_SET = "() => window.formulas.forEach(([formula, parts]) => formula.replaceChildren(...parts))"
+WHOLE = "() => window.whole.forEach(([element, parts]) => element.replaceChildren(...parts))"
 
 
 @at(*map(desk, PAGES))
@@ -51,7 +73,7 @@ def test_a_page_on_a_desk(open_page, look):
     is_light(page, look.name)
     is_whole(page)
     fits(page)
-    with plain_formulas(page):
+    with plain(page):
         is_accessible(page)
         page.emulate_media(color_scheme="dark")
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
@@ -67,7 +89,7 @@ def test_a_page_on_a_phone_without_a_server(open_page, look):
     page = open_page(look)
     is_whole(page)
     fits(page)
-    with plain_formulas(page):
+    with plain(page):
         is_accessible(page, ALL_BUT_COLOURS)
 
 
@@ -84,7 +106,7 @@ def test_a_pale_formula_is_noticed(open_page, look):
     page = open_page(look)
     page.evaluate("document.querySelector('article .math').style.color = '#aaa'")
     with (
-        plain_formulas(page),
+        plain(page),
         pytest.raises(AssertionError, match=r"(?s)color-contrast.*mjx-container.*#aaaaaa"),
     ):
         is_accessible(page, COLOURS)
@@ -92,18 +114,20 @@ def test_a_pale_formula_is_noticed(open_page, look):
 
 
 @contextmanager
-def plain_formulas(page: Page) -> Iterator[None]:
-    """Words in the place of formulas, which are most of a page's elements and cost axe minutes.
+def plain(page: Page) -> Iterator[None]:
+    """Words in the place of formulas, and in code each kind of token once: these are most of a
+    page's elements and cost axe minutes.
 
     A word has the size and the colour of its formula and its place in what may be scrolled, so axe
     misses nothing of the page; and it can judge its contrast, which it cannot of a formula, whose
-    letters are not text but styled content. A formula that holds a link stays as it is.
+    letters are not text but styled content. A formula that holds a link stays as it is. Tokens of
+    one kind on one ground have one colour: the first of them speaks for the others.
     """
     page.evaluate(PLAIN)
     try:
         yield
     finally:
-        page.evaluate(AS_SET)
+        page.evaluate(WHOLE)
 
 
 def fits(page: Page) -> None:

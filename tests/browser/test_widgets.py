@@ -19,7 +19,7 @@ from mamlbook.linear import (
     two_tasks,
 )
 
-from .conftest import Look, OpenPage, at, desk, phone, served_phone
+from .conftest import Look, OpenPage, at, desk, phone
 
 # Set every slider where it is told, wait for the redraw, read what is shown and what was set.
 PLAY = """
@@ -173,7 +173,7 @@ def test_every_number_shown_is_pythons(widget, look, open_page: OpenPage):
     assert len(settings) == 100
 
 
-@on(phone, served_phone)
+@on(phone)
 def test_keys_mouse_and_touch_move_it(widget, look, open_page: OpenPage):
     page = open_page(look)
     frame = page.locator(".mb-widget").nth(WIDGETS[widget][1])
@@ -236,7 +236,7 @@ def test_sliders_have_names_and_values(look, open_page: OpenPage):
         assert re.search(r"\w{3}", slider.evaluate("input => input.labels[0].innerText"))
 
 
-@at(phone("chapters/two_layer_net.html"), served_phone("chapters/two_layer_net.html"))
+@at(phone("chapters/two_layer_net.html"))
 def test_a_start_is_put_where_the_map_is_pressed(look, open_page: OpenPage):
     page = open_page(look)
     frame = page.locator(".mb-widget").nth(1)
