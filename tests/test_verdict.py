@@ -9,6 +9,7 @@ import pytest
 
 from mamlbook import records, verdict
 from mamlbook.experiments.catalogue import ITEMS
+from mamlbook.experiments.paper import TABLE1, TABLE2
 from mamlbook.fewshot.settings import HARD_ALPHABETS
 from mamlbook.verdict import claims, images
 
@@ -63,27 +64,123 @@ def other_records(monkeypatch):
     images.seeds.cache_clear()
 
 
-def test_a_judge_looks_at_the_record(other_records):
-    def swapped(item, record):
-        """NAL's accuracies for MAML's, and the other way round."""
-        rows = record.rows.replace({"algorithm": {"maml": "nal", "nal": "maml"}})
-        return replace(record, rows=rows)
+@pytest.fixture
+def forge(other_records):
+    """Have the judges read accuracies of `level(row)`, of every seed within 0.1 of it.
 
-    other_records(swapped)
-    assert verdict.verdict(images.gains_on_hard()) == "not"
+    A row tells its item too. What `level` knows nothing of stays at 50 %.
+    """
+
+    def read(level):
+        def change(item, record):
+            told = record.rows.assign(item=item).to_dict("records")
+            made = np.array([level(each) or 50.0 for each in told])
+            rows = record.rows.assign(accuracy=made, accuracy_ci95=0.2)
+            return replace(
+                record, rows=rows, arrays={"accuracy": np.c_[made, made + 0.1, made - 0.1]}
+            )
+
+        other_records(change)
+
+    return read
+
+
+def of(table):
+    """The paper's own accuracies."""
+    paper = table.set_index(images.KEYS)["accuracy"]
+    return lambda row: paper[tuple(row[key] for key in images.KEYS)]
+
+
+def hard(**levels):
+    """Accuracies of hard tasks by what a row says, such as small_maml_test=90."""
+
+    def level(row):
+        names = [row["setting"], row["algorithm"], row["split"]]
+        if row["item"] == "crossed":
+            names[1] = "crossed"
+        return levels.get("_".join(names)) if row["hardness"] == "hard" else None
+
+    return level
+
+
+def gains(common, scarce):
+    """MAML's gain on hard tasks where these are common, and where p = 0.01; on easy ones none."""
+
+    def level(row):
+        if row["algorithm"] == "maml" and row["hardness"] == "hard":
+            return 50.0 + (scarce if row["setting"] == "p=0.01" else common)
+
+    return level
+
+
+def share(easy, hard):
+    """Easy and hard tasks at these shares of the room above chance."""
+    return lambda row: 50 + 50 * easy if row["hardness"] == "easy" else 5 + 95 * hard
+
+
+def sloped(slope):
+    """Accuracies that rise with p on hard tasks and stay on easy ones."""
+    return lambda row: 50 + slope * row["p"] if row["hardness"] == "hard" else None
+
+
+SMALL_BETTER = {"small_maml_train": 60, "small_maml_test": 70}
 
 
 @pytest.mark.parametrize(
-    ("slope", "expected"), [(0, "partly"), (10, "reproduced"), (-10, "partly")]
+    ("judge", "level", "expected"),
+    [
+        (images.table1, of(TABLE1), "reproduced"),
+        (images.table1, lambda row: of(TABLE1)(row) - 30 * (row["algorithm"] == "maml"), "partly"),
+        (images.table2, lambda row: of(TABLE2)(row) - 10 * (row["hardness"] == "hard"), "not"),
+        (images.harder, lambda row: 80.0 if row["hardness"] == "easy" else 79.0, "reproduced"),
+        (images.harder, hard(small_maml_test=51), "not"),
+        (images.packed, hard(**SMALL_BETTER), "reproduced"),
+        (images.packed, hard(small_maml_train=60), "partly"),
+        (images.packed, hard(large_maml_train=60, large_maml_test=60), "not"),
+        (images.packing_itself, hard(**SMALL_BETTER, small_crossed_test=55), "reproduced"),
+        (images.packing_itself, hard(**SMALL_BETTER, small_crossed_test=65), "not"),
+        (images.nal_stays, hard(**SMALL_BETTER), "reproduced"),
+        (images.nal_stays, hard(**{"small_nal-10_train": 56}), "not"),
+        (images.relative_gain, hard(**SMALL_BETTER), "reproduced"),
+        (images.relative_gain, hard(**SMALL_BETTER, **{"small_nal-1_test": 71}), "partly"),
+        (images.gains_on_hard, gains(5, 0), "reproduced"),
+        (images.gains_on_hard, gains(-5, 0), "not"),
+        (images.gains_disappear, gains(9, 2), "reproduced"),
+        (images.gains_disappear, gains(9, 4), "not"),
+        (images.harder_shapes, share(0.5, 0.4), "reproduced"),
+        (images.harder_shapes, share(0.5, 0.6), "not"),
+        (images.oversampling, sloped(10), "reproduced"),
+        (images.oversampling, sloped(0), "partly"),
+        (images.oversampling, sloped(-10), "partly"),
+    ],
 )
-def test_oversampling_is_judged_by_what_hard_tasks_gain(other_records, slope, expected):
-    def sloped(item, record):
-        """Accuracies that rise with p by `slope` on hard tasks and stay on easy ones."""
-        rise = slope * record.rows["p"] * (record.rows["hardness"] == "hard")
-        return replace(record, arrays={"accuracy": np.c_[rise, rise + 0.1, rise - 0.1]})
+def test_an_image_claim_is_judged_by_its_record(forge, judge, level, expected):
+    forge(level)
+    assert verdict.verdict(judge()) == expected
 
-    other_records(sloped)
-    assert verdict.verdict(images.oversampling()) == expected
+
+@pytest.mark.parametrize(("small", "expected"), [(0.4, "reproduced"), (0.6, "not")])
+def test_the_spread_of_hard_tasks_is_judged_by_its_record(other_records, small, expected):
+    def change(item, record):
+        spread = record.rows["setting"].map({"small": small, "large": 0.5})
+        return replace(record, rows=record.rows.assign(r_hard=spread + 0.01 * record.rows["seed"]))
+
+    other_records(change)
+    assert verdict.verdict(images.dispersion()) == expected
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(5, "reproduced"), (15, "partly")])
+def test_the_hard_alphabets_are_judged_by_their_rank(other_records, rank, expected):
+    def change(item, record):
+        names = sorted(record.rows["group"].unique(), key=lambda name: name == "Bengali")
+        names = ["Sanskrit", *(name for name in names if name not in ("Sanskrit", "Bengali"))]
+        names.insert(rank - 1, "Bengali")
+        return replace(
+            record, rows=record.rows.assign(accuracy=record.rows["group"].map(names.index))
+        )
+
+    other_records(change)
+    assert verdict.verdict(images.hard_alphabets()) == expected
 
 
 def test_a_rate_is_judged_by_the_search(other_records):
