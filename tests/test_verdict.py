@@ -147,6 +147,7 @@ SMALL_BETTER = {"small_maml_train": 60, "small_maml_test": 70}
         (images.gains_on_hard, gains(-5, 0), "not"),
         (images.gains_disappear, gains(9, 2), "reproduced"),
         (images.gains_disappear, gains(9, 4), "not"),
+        (images.gains_disappear, gains(-4, -9), "not"),
         (images.harder_shapes, share(0.5, 0.4), "reproduced"),
         (images.harder_shapes, share(0.5, 0.6), "not"),
         (images.oversampling, sloped(10), "reproduced"),

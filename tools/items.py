@@ -10,7 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 from mamlbook import records
 from mamlbook.experiments import catalogue
 
-HEAD = ("item", "in the paper", "to make anew", "record took", "on", "verified")
+HEAD = ("item", "in the paper", "to make anew", "record took", "training", "on", "verified")
 
 
 class Items(SphinxDirective):
@@ -29,12 +29,13 @@ class Items(SphinxDirective):
 def rows() -> Iterator[tuple[str, ...]]:
     """One row an item, in the columns of HEAD."""
     for item in catalogue.ITEMS.values():
-        took, device = "no record yet", "-"
-        if (records.RESULTS / f"{item.name}.json").exists():
-            told = records.load(item.name).provenance
-            took, device = duration(told["wall_seconds"]), told["device"]
+        record = records.load(item.name)
+        took, device = duration(record.provenance["wall_seconds"]), record.provenance["device"]
+        training = ""
+        if "train_seconds" in record.rows:  # told in every row of a training
+            training = duration(record.rows["train_seconds"].drop_duplicates().sum())
         done = "digest" if item.dear else "anew"
-        yield f"`{item.name}`", item.reference, item.cost, took, device, done
+        yield f"`{item.name}`", item.reference, item.cost, took, training, device, done
 
 
 def duration(seconds: float) -> str:
