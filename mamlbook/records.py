@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -168,3 +168,16 @@ def _commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return said.stdout.strip()
+
+
+def seed_accuracies(
+    record: Record, keys: Sequence[str] = ("setting", "algorithm", "split", "hardness")
+) -> dict[tuple[str, ...], np.ndarray]:
+    """The accuracies by seed, (seeds,), behind each row of a record, by the row's `keys`.
+
+    Raises ValueError if two rows have the same keys.
+    """
+    named = list(record.rows[list(keys)].itertuples(index=False, name=None))
+    if len(set(named)) < len(named):
+        raise ValueError(f"Rows of {record.item} share their {', '.join(keys)}; give more keys.")
+    return dict(zip(named, record.arrays["accuracy"], strict=True))

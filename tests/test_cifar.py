@@ -9,12 +9,11 @@ import torch
 from mamlbook import figures
 from mamlbook.experiments import cells, cifar, live
 from mamlbook.experiments.catalogue import ITEMS
-from mamlbook.experiments.intervals import seed_accuracies
 from mamlbook.experiments.paper import TABLE2, beside
 from mamlbook.fewshot import images, training
 from mamlbook.fewshot.evaluation import TABLE
 from mamlbook.fewshot.settings import Cell, Cifar
-from mamlbook.records import Record
+from mamlbook.records import Record, seed_accuracies
 from tests.fewshot import synthetic
 
 SMALL = {"filters": 2, "targets": 2, "easy_shots": 4, "hard_shots": 1, "evaluation_tasks": 4}

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mamlbook.experiments import geography, paper
-from mamlbook.experiments.intervals import mean_ci95
 from mamlbook.linear import easy_and_hard, maml_solution, q_matrix
 
 rhos = st.floats(0.02, 1.0)
@@ -163,11 +162,3 @@ def test_fig1_draws_the_tasks_it_says():
 def test_cost_counts_passes_over_samples():
     """Counted by hand for n1 = 3, n2 = 5: NAL 8; MAML 5 + 5 + 3."""
     assert geography.cost_ratio(3, 5) == 13 / 8
-
-
-def test_interval():
-    mean, half = mean_ci95(np.array([1.0, 2.0, 3.0, 6.0]))
-    assert mean == 3.0
-    assert half == pytest.approx(3.1824463 * np.std([1, 2, 3, 6], ddof=1) / 2)
-    with pytest.raises(ValueError, match="at least 2 repeats, got 1"):
-        mean_ci95(np.array([1.0]))

@@ -16,7 +16,7 @@ P = (0.99, 0.5, 0.01)
 MAML = {"algorithm": "maml", "optimiser": "adam", "outer_rate": 1e-3}
 NAL = {"algorithm": "nal", "optimiser": "sgd", "outer_rate": 1e-6}
 GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-SHORT = {"filters": 16, "targets": 3, "iterations": 75, "inner_rate": 0.3, "evaluation_tasks": 20}
+SHORT = {"filters": 16, "targets": 3, "iterations": 50, "inner_rate": 0.3, "evaluation_tasks": 20}
 PRESETS = {
     "preview": Preset(
         (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from mamlbook.experiments.intervals import mean_ci95
+from mamlbook.intervals import mean_ci95
 from mamlbook.linear import (
     Environment,
     draw_tasks,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from mamlbook.experiments.intervals import mean_ci95
+from mamlbook.intervals import mean_ci95
 from mamlbook.linear import (
     Environment,
     excess_risk,

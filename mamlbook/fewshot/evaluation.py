@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from tqdm import tqdm
 
 from mamlbook.fewshot import passes
@@ -19,6 +18,7 @@ from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, labels
 from mamlbook.fewshot.training import Trained, cores, single_threaded
+from mamlbook.intervals import half_width
 
 TABLE = [
     "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
@@ -163,15 +163,6 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 def by_seed(rows: pd.DataFrame) -> np.ndarray:
     """(table rows, seeds): the accuracies behind each row of `summarise`."""
     return np.stack([own.to_numpy() for _, own in rows.groupby(KEYS, sort=False)["accuracy"]])
-
-
-def half_width(values: np.ndarray | pd.Series) -> float:
-    """Half-width of Student's 95 % interval for the mean; NaN for fewer than two values."""
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2:
-        return float("nan")
-    deviation = values.std(ddof=1) / np.sqrt(len(values))
-    return float(stats.t.ppf(0.975, len(values) - 1) * deviation)
 
 
 def descent(

@@ -5,9 +5,10 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 
-from mamlbook.experiments.intervals import mean_ci95, seed_accuracies
 from mamlbook.experiments.paper import TABLE1, TABLE2, beside
 from mamlbook.figures.fewshot import CHANCE
+from mamlbook.intervals import mean_ci95
+from mamlbook.records import seed_accuracies
 from mamlbook.verdict.claims import Judged, claims, record, rows
 
 CLAIMS, claim = claims()

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import stats
 
 from mamlbook.fewshot import evaluation, images, learners, passes, tasks
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, split_alphabets
+from mamlbook.intervals import half_width
 from tests.fewshot import reference
 from tests.fewshot.run_to_be_killed import SETTINGS
 
@@ -121,13 +121,6 @@ def test_given_statistics_that_are_the_batchs_change_nothing():
     torch.testing.assert_close(own, given, rtol=1e-9, atol=1e-9)
 
 
-def test_half_width_is_students():
-    values = np.array([1.0, 2.0, 4.0, 8.0])
-    low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-    assert np.isclose(evaluation.half_width(values), (high - low) / 2)
-    assert np.isnan(evaluation.half_width(values[:1]))
-
-
 def test_a_table_keeps_seeds_and_tasks_apart(characters, theta):
     rows = pd.concat(
         [
@@ -140,7 +133,7 @@ def test_a_table_keeps_seeds_and_tasks_apart(characters, theta):
     easy = rows[rows.hardness == "easy"]
     first = table[table.hardness == "easy"].iloc[0]
     assert np.isclose(first.accuracy, easy.accuracy.mean())
-    assert np.isclose(first.accuracy_ci95, evaluation.half_width(easy.accuracy))
+    assert np.isclose(first.accuracy_ci95, half_width(easy.accuracy))
     assert np.isclose(first.accuracy_ci95_tasks, np.sqrt((easy.accuracy_ci95**2).sum()) / 3)
 
 

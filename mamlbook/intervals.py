@@ -1,0 +1,25 @@
+"""95 % intervals of means, one home for every table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half-width of Student's 95 % interval for the mean; NaN for fewer than two values."""
+    values = np.asarray(values, dtype=float)
+    if values.size < 2:
+        return float("nan")
+    return float(stats.t.ppf(0.975, values.size - 1) * stats.sem(values))
+
+
+def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
+    """The mean of independent values and the half-width of its 95 % interval.
+
+    Raises ValueError for fewer than 2 values, which have no interval.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.size < 2:
+        raise ValueError(f"An interval needs at least 2 repeats, got {values.size}.")
+    return float(values.mean()), half_width(values)
