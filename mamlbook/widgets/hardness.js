@@ -55,9 +55,10 @@ function draw(values) {
     ["nal", "■ NAL", shown("nal", nal), shown("nal_to_hard", half - nal), shown("nal_risk", risk.nal)],
     ["maml", "● MAML", shown("maml", maml), shown("maml_to_hard", half - maml), shown("maml_risk", risk.maml)],
   ]);
-  const nearer = maml > 0 ? "the hard" : "the easy";
+  const middle = Math.abs(maml) < 1e-9 * half; // tasks alike in hardness
+  const place = middle ? "half-way between the tasks" : `nearer the ${maml > 0 ? "hard" : "easy"} task`;
   const sentence = [
-    `MAML starts nearer ${nearer} task. After one step NAL’s excess risk is `,
+    `MAML starts ${place}. After one step NAL’s excess risk is `,
     shown("ratio", ratio), " times MAML’s.",
   ];
   return { pictures: { line: [upper.node, lower.node], sweep: [sweep.node] }, table, sentence };

@@ -229,6 +229,16 @@ def test_it_redraws_at_once(widget, look, open_page: OpenPage):
 
 
 @at(desk("chapters/hardness.html"))
+def test_the_sentence_says_where_maml_starts(look, open_page: OpenPage):
+    page = open_page(look)
+    sentence = page.locator(".mb-widget .mb-sentence").first
+    starts = {(0.25, 0.5): "nearer the hard", (0.0, 0.5): "nearer the easy", (1.0, 1.0): "half-way"}
+    for (rho_hard, m), place in starts.items():
+        page.evaluate(PLAY, [0, [[rho_hard, m, 0.2, 0.5, 0.5]]])
+        assert sentence.inner_text().startswith(f"MAML starts {place}")
+
+
+@at(desk("chapters/hardness.html"))
 def test_sliders_have_names_and_values(look, open_page: OpenPage):
     page = open_page(look)
     for slider in page.get_by_role("slider").all():
