@@ -21,6 +21,8 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+# The first is Chromium without the parts that draw a window: it takes a fifth less of a core.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 REMEDY = (
     "There is no Chromium: install it (Debian: apt-get install chromium fonts-dejavu-core) "
     "or name one in MAMLBOOK_CHROMIUM."
@@ -30,7 +32,7 @@ REMEDY = (
 def chromium() -> str | None:
     """The Chromium or Chrome of this machine, or None."""
     named = os.environ.get("MAMLBOOK_CHROMIUM")
-    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    found = map(shutil.which, NAMES)
     return named or next(filter(None, found), None)
 
 

@@ -22,7 +22,6 @@ OWN_LIMIT = 1_000_000
 LOAD_LIMIT, GZIPPED_LIMIT = 7_500_000, 2_500_000
 # Without `preload` axe fetches no style sheets again, from addresses of its own guessing.
 AXE = {"resultTypes": ["violations"], "preload": False}
-# Contrast, the costly rule, needs a look in the light and in the dark; the others one per width.
 COLOURS = {"runOnly": ["color-contrast"]}
 ALL_BUT_COLOURS = {"rules": {"color-contrast": {"enabled": False}}}
 
@@ -75,22 +74,30 @@ def test_a_page_on_a_desk(open_page, look):
     fits(page)
     with plain(page):
         is_accessible(page)
-        page.emulate_media(color_scheme="dark")
-        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-        faded = "document.getAnimations().every(fading => fading.playState === 'finished')"
-        page.wait_for_function(faded, polling=50)
-        is_accessible(page, COLOURS)
     fits(page)
-    page.emulate_media(color_scheme=look.theme)
 
 
 @at(*map(phone, PAGES))
 def test_a_page_on_a_phone_without_a_server(open_page, look):
+    """In the dark."""
     page = open_page(look)
     is_whole(page)
     fits(page)
     with plain(page):
-        is_accessible(page, ALL_BUT_COLOURS)
+        is_accessible(page)
+
+
+@at(desk("chapters/verdict.html"))
+def test_a_desk_in_the_dark(open_page, look):
+    """What stands beside the text on a desk alone is the same on every page."""
+    page = open_page(look)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    faded = "document.getAnimations().every(fading => fading.playState === 'finished')"
+    page.wait_for_function(faded, polling=50)
+    with plain(page):
+        is_accessible(page, COLOURS)
+    page.emulate_media(color_scheme=look.theme)
 
 
 @at(desk("chapters/errata.html"))
