@@ -7,6 +7,7 @@ and displayed ones are indented. Nothing else in them is markup, so w* stays w* 
 import ast
 import inspect
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +16,7 @@ import nbformat
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python import PythonDomain
 
 PACKAGE = "mamlbook"
 
@@ -25,10 +27,21 @@ _LONG = re.compile(r"\(([-\w.]+), ([-\w.]+)(?:, [-\w.]+){6,}, ([-\w.]+)\)")
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx.ext.autodoc")
+    app.add_domain(Unsearched, override=True)
     app.connect("autodoc-process-docstring", _take_as_text)
     app.connect("autodoc-process-signature", _shorten)
     app.connect("doctree-read", _link_to_the_code)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+class Unsearched(PythonDomain):
+    """Names of the package's objects, linked to as ever, but no results of a search of their own:
+    each has "mamlbook" in it, and who searches for MAML wants the chapters. The page that tells of
+    them is found by its text."""
+
+    def get_objects(self) -> Iterator[tuple[str, str, str, str, str, int]]:
+        for *told, _ in super().get_objects():
+            yield *told, -1
 
 
 def markup(lines: list[str]) -> list[str]:

@@ -206,6 +206,16 @@ def test_the_search_finds_a_chapter(open_page, over):
     page.locator(f"#search-results a[href^='{PAGES[1]}']").first.wait_for()
 
 
+def test_the_search_for_maml_finds_pages(open_page):
+    """The package is called after it, but its functions are not what is meant."""
+    page = open_page(desk("search.html?q=MAML"))
+    page.get_by_text("Search finished").wait_for()
+    links = page.locator("#search-results li > a").evaluate_all("a => a.map(a => a.pathname)")
+    found = [link.lstrip("/") for link in links]
+    assert set(found) <= set(PAGES) and len(found) == len(set(found))
+    assert {PAGES[1], "chapters/geography.html", "chapters/verdict.html"} <= set(found)
+
+
 @at(desk(PAGES[0]))
 def test_the_reader_can_turn_the_lights_off(open_page, look):
     page = open_page(look)
