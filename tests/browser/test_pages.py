@@ -25,7 +25,7 @@ AXE = {"resultTypes": ["violations"], "preload": False}
 COLOURS = {"runOnly": ["color-contrast"]}
 ALL_BUT_COLOURS = {"rules": {"color-contrast": {"enabled": False}}}
 
-# What stands in for a formula: a word of its size. And code with the first token of each kind on
+# What stands in for a formula: a word of its size. And code with the first token of each look on
 # each ground alone: see `plain`.
 PLAIN = """
 () => {
@@ -47,16 +47,22 @@ PLAIN = """
     const colour = element && getComputedStyle(element).backgroundColor;
     return colour === "rgba(0, 0, 0, 0)" ? ground(element.parentElement) : colour;
   };
+  const look = (token) => {
+    const style = getComputedStyle(token);
+    return [style.color, style.backgroundColor, style.fontSize, style.fontWeight];
+  };
   const blocks = [...document.querySelectorAll("pre, dt.sig")];
-  const grounds = blocks.map(ground);
+  const kinds = blocks.map((block) => {
+    const under = ground(block);
+    return [...block.querySelectorAll("span")].map((token) => [under, ...look(token)].join());
+  });
   const seen = new Set();
   blocks.forEach((block, i) => {
     const copy = block.cloneNode(true);
-    for (const token of copy.querySelectorAll("span")) {
-      const kind = [grounds[i], token.parentElement.className, token.className].join();
-      if (seen.has(kind)) token.replaceWith(...token.childNodes);
-      seen.add(kind);
-    }
+    copy.querySelectorAll("span").forEach((token, j) => {
+      if (seen.has(kinds[i][j])) token.replaceWith(...token.childNodes);
+      seen.add(kinds[i][j]);
+    });
     copy.normalize();
     replace(block, ...copy.childNodes);
   });
@@ -122,13 +128,13 @@ def test_a_pale_formula_is_noticed(open_page, look):
 
 @contextmanager
 def plain(page: Page) -> Iterator[None]:
-    """Words in the place of formulas, and in code each kind of token once: these are most of a
+    """Words in the place of formulas, and in code each look of a token once: these are most of a
     page's elements and cost axe minutes.
 
     A word has the size and the colour of its formula and its place in what may be scrolled, so axe
     misses nothing of the page; and it can judge its contrast, which it cannot of a formula, whose
     letters are not text but styled content. A formula that holds a link stays as it is. Tokens of
-    one kind on one ground have one colour: the first of them speaks for the others.
+    one colour and size on one ground have one contrast: the first speaks for the others.
     """
     page.evaluate(PLAIN)
     try:
