@@ -21,12 +21,13 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, {cores} cores, Python "
         f"{platform.python_version()}, torch {torch.__version__}, "
         f"{datetime.now(UTC):%Y-%m-%d}; 64 filters; medians of {race.TURNS} turns, the contenders "
-        "alternating, each in a process of its own. Speed is relative to learn2learn: the "
-        "median of the ratios within a turn. Load average of the machine at the start: "
-        f"{os.getloadavg()[0]:.1f} (0 is a machine of one's own). The error is that of the "
-        "float32 gradient against the float64 one, relative, on two tasks: some 1e-6, and far "
-        "more where rounding takes one of millions of ReLUs or maxima to the other side of its "
-        "kink.",
+        f"alternating, each in a process of its own, {race.PAUSE} s after the one before has "
+        "finished. Speed is relative to learn2learn: the median of the ratios within a turn. "
+        '"Without the graph" is the step as trainings of few iterations run it. Load average of '
+        f"the machine at the start: {os.getloadavg()[0]:.1f} (0 is a machine of one's own). The "
+        "error is that of the float32 gradient against the float64 one, relative, on two tasks: "
+        "some 1e-6, and far more where rounding takes one of millions of ReLUs or maxima to the "
+        "other side of its kink.",
         "",
         "| work | contender | wall s | CPU s | speed | error |",
         "|---|---|---|---|---|---|",

@@ -19,12 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mamlbook.fewshot import learners, tasks
+from mamlbook.fewshot import learners, tasks, traced
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.tasks import Episodes, Family, Shape
 from mamlbook.fewshot.training import keep_memory
 
 Step = Callable[[], torch.Tensor]
+Gradient = Callable[..., learners.Outcome]
 RATE = 0.1
 
 
@@ -65,8 +66,11 @@ WORKS = [
 ]
 
 
-def ours(work: Work, threads: int, algorithm: str = "maml") -> Step:
-    """The package's own step, task by task on `threads` threads."""
+def ours(
+    work: Work, threads: int, algorithm: str = "maml", gradient: Gradient = traced.traced_gradient
+) -> Step:
+    """The package's own step, task by task on `threads` threads, as longer trainings run it."""
+    traced.PATIENCE = 0
     theta, images, episodes = work.data()
     learner = learners.Learner(algorithm, RATE)
     torch.set_num_threads(1)
@@ -74,10 +78,15 @@ def ours(work: Work, threads: int, algorithm: str = "maml") -> Step:
     team = ThreadPoolExecutor(threads)
 
     def step() -> torch.Tensor:
-        outcomes = learners.spread(learner, work.network, theta, images, [episodes], team)
+        outcomes = learners.spread(learner, work.network, theta, images, [episodes], team, gradient)
         return sum(outcome.gradient[0] for outcome in outcomes)
 
     return step
+
+
+def untraced(work: Work, threads: int) -> Step:
+    """The package's own step, each operation called from Python, as short trainings run."""
+    return ours(work, threads, gradient=learners.outer_gradient)
 
 
 def true_gradient(work: Work) -> torch.Tensor:

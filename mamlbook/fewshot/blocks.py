@@ -164,15 +164,28 @@ def normalised_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """d_z (G, m, C), d_scale and d_shift (G, C)."""
     if block.z is not None:
-        d_z, d_scale, d_shift = torch.ops.aten.native_batch_norm_backward(
-            d_y[0], block.z[0], scale[0], None, None, block.mean[0, 0], block.s[0, 0],
-            True, EPSILON, [True, True, True],
-        )  # fmt: skip
+        d_z, d_scale, d_shift = _fused_backward(
+            d_y[0], block.z[0], scale[0], block.mean[0, 0], block.s[0, 0], EPSILON
+        )
         return d_z[None], d_scale[None], d_shift[None]
     d_shift, d_scale = sums(d_y, block.h)
     gain, m = block.s * scale[:, None], d_y.shape[1]
     d_z = blend(-gain * d_shift / m, (gain, d_y), (-gain * d_scale / m, block.h))
     return d_z, d_scale[:, 0], d_shift[:, 0]
+
+
+@torch.jit.script_if_tracing  # as in convolution.py
+def _fused_backward(
+    d_y: torch.Tensor,
+    z: torch.Tensor,
+    scale: torch.Tensor,
+    mean: torch.Tensor,
+    s: torch.Tensor,
+    epsilon: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.ops.aten.native_batch_norm_backward(
+        d_y, z, scale, None, None, mean, s, True, epsilon, [True, True, True]
+    )
 
 
 def sums(u: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,8 +9,6 @@ convolution once per set of weights, which is fastest on a CPU but for the small
 import torch
 import torch.nn.functional as F
 
-_backward = torch.ops.aten.convolution_backward
-
 
 def outer(side: int, stride: int) -> int:
     """Side of the output for an input of side `side`."""
@@ -64,12 +62,7 @@ class Direct:
         outputs = []
         for image, kernel in zip(_nchw(dy, len(weights)), _kernels(weights), strict=True):
             like = image.new_empty(len(image), *shape[2:]).permute(0, 3, 1, 2)
-            outputs.append(
-                _backward(
-                    image, like, kernel, None, [stride] * 2, [1, 1], [1, 1],
-                    False, [0, 0], 1, [True, False, False],
-                )[0]
-            )  # fmt: skip
+            outputs.append(_to_input(image, like, kernel, stride))
         return _nhwc(outputs, shape[0])
 
     @staticmethod
@@ -79,12 +72,9 @@ class Direct:
             return Gemm.to_weights(x, dy, stride, sets)
         like = x.new_empty(dy.shape[-1], 3, 3, x.shape[-1]).permute(0, 3, 1, 2)
         gradients = [
-            _backward(
-                out, image, like, None, [stride] * 2, [1, 1], [1, 1],
-                False, [0, 0], 1, [False, True, False],
-            )[1]
+            _to_weights(out, image, like, stride)
             for image, out in zip(_nchw(x, sets), _nchw(dy, sets), strict=True)
-        ]  # fmt: skip
+        ]
         return torch.stack([g.permute(0, 2, 3, 1).flatten(1) for g in gradients])
 
 
@@ -142,3 +132,22 @@ def _nhwc(outputs: list[torch.Tensor], groups: int) -> torch.Tensor:
 def _kernels(weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """For each set (outputs, inputs, 3, 3), channels-last in memory, of (W, outputs, 9 inputs)."""
     return weights.unflatten(2, (3, 3, -1)).permute(0, 1, 4, 2, 3).unbind()
+
+
+# The tracer of traced.py cannot record a call that takes a tuple of booleans; it can a script's.
+@torch.jit.script_if_tracing
+def _to_input(
+    dy: torch.Tensor, like: torch.Tensor, kernel: torch.Tensor, stride: int
+) -> torch.Tensor:
+    return torch.ops.aten.convolution_backward(
+        dy, like, kernel, None, [stride, stride], [1, 1], [1, 1],
+        False, [0, 0], 1, [True, False, False],
+    )[0]  # fmt: skip
+
+
+@torch.jit.script_if_tracing
+def _to_weights(dy: torch.Tensor, x: torch.Tensor, like: torch.Tensor, stride: int) -> torch.Tensor:
+    return torch.ops.aten.convolution_backward(
+        dy, x, like, None, [stride, stride], [1, 1], [1, 1],
+        False, [0, 0], 1, [False, True, False],
+    )[1]  # fmt: skip

@@ -7,7 +7,7 @@ support sets at the shared w, a first-order pass over the targets at each task's
 Hessian-vector product on the support sets, summed over tasks. Without H_s it is first-order MAML.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal
@@ -128,16 +128,15 @@ def spread(
     images: torch.Tensor,
     batches: list[Episodes],
     team: Executor,
+    gradient: Callable[..., Outcome] = outer_gradient,
 ) -> list[Outcome]:
-    """`outer_gradient` of each batch of tasks for theta (1, size), by the threads of `team`.
+    """The outer gradient of each batch of tasks for theta (1, size), by the threads of `team`.
 
     The pieces do not depend on the number of threads, and each runs on one: the results are
     the same bits whatever the team.
     """
     pieces = [piece for batch in batches for piece in _pieces(batch)]
-    return list(
-        team.map(lambda piece: outer_gradient(learner, network, theta, images, piece), pieces)
-    )
+    return list(team.map(lambda piece: gradient(learner, network, theta, images, piece), pieces))
 
 
 def _pieces(batch: Episodes) -> Iterator[Episodes]:

@@ -24,6 +24,7 @@ from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, merge
+from mamlbook.fewshot.traced import traced_gradient
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, together
@@ -210,7 +211,7 @@ class _Run:
                 batches = [each for each in batches if len(each.support)]
                 order = np.sort(flags)
             outcomes = learners.spread(
-                self.learner, self.network, theta, self.images, batches, team
+                self.learner, self.network, theta, self.images, batches, team, traced_gradient
             )
             gradient[row] = sum(each.gradient[0] for each in outcomes) / len(flags)
             which = torch.from_numpy(order.astype(np.int64))
