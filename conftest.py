@@ -7,6 +7,7 @@ import pytest
 pytest_plugins = ["tools.nbval_plugin"]
 
 LOOK = re.compile(r"tests/browser/.*\[(.*)\]")
+ALONE = re.compile(r".*::test_a_committed_record_holds\[")  # long, and nothing to share
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -20,7 +21,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
     class Shared(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            look = LOOK.match(nodeid)
-            return look[1] if look else nodeid.split("::", 1)[0]
+            if look := LOOK.match(nodeid):
+                return look[1]
+            return nodeid if ALONE.match(nodeid) else nodeid.split("::", 1)[0]
 
     return Shared(config, log)
