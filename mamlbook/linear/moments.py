@@ -1,6 +1,7 @@
 """Exact means of products of the inner step P = I - alpha X'X/s of a Gaussian task."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import combinations
 from string import ascii_letters
 
@@ -101,4 +102,11 @@ def _contract(
 
     indices = ["..." + "".join(map(name, pair)) for pair, _ in factors]
     formula = f"{','.join(indices)}->...{''.join(map(name, result))}"
-    return np.einsum(formula, *(matrix for _, matrix in factors), optimize="greedy")
+    matrices = [matrix for _, matrix in factors]
+    return np.einsum(formula, *matrices, optimize=_order(formula, *map(np.shape, matrices)))
+
+
+@cache  # to find the order takes longer than the sums
+def _order(formula: str, *shapes: tuple[int, ...]) -> list[str | tuple[int, ...]]:
+    """In which order np.einsum does best to contract matrices of these shapes."""
+    return np.einsum_path(formula, *map(np.empty, shapes), optimize="greedy")[0]
