@@ -70,6 +70,33 @@ PLAIN = """
 }
 """
 WHOLE = "() => window.whole.forEach(([element, parts]) => element.replaceChildren(...parts))"
+# Mark the first element with text of each look: see `is_legible`.
+LOOKS = """
+() => {
+  const look = (element) => {
+    const own = getComputedStyle(element);
+    const parts = [own.color, own.fill, own.fontSize, own.fontWeight, own.textShadow];
+    let covered = false;
+    for (let up = element; up; up = up.parentElement) {
+      const style = getComputedStyle(up);
+      parts.push(style.opacity);
+      if (!covered) parts.push(style.backgroundColor, style.backgroundImage);
+      covered ||= style.backgroundColor.startsWith("rgb(");
+      if (style.position !== "static") parts.push(up.tagName, up.className);
+    }
+    return parts.join();
+  };
+  const seen = new Set();
+  for (const element of document.body.querySelectorAll("*")) {
+    const words = [...element.childNodes].some((part) => part.nodeType === 3 && part.data.trim());
+    if (!words && !element.matches("input, select, textarea")) continue;
+    if (!element.checkVisibility() || seen.has(look(element))) continue;
+    seen.add(look(element));
+    element.dataset.look = "";
+  }
+}
+"""
+UNMARKED = "() => document.querySelectorAll('[data-look]').forEach((e) => delete e.dataset.look)"
 
 
 @at(*map(desk, PAGES))
@@ -80,6 +107,7 @@ def test_a_page_on_a_desk(open_page, look):
     fits(page)
     with plain(page):
         is_accessible(page)
+        is_legible(page)
     fits(page)
 
 
@@ -91,6 +119,7 @@ def test_a_page_on_a_phone_without_a_server(open_page, look):
     fits(page)
     with plain(page):
         is_accessible(page)
+        is_legible(page)
 
 
 @at(desk("chapters/verdict.html"))
@@ -102,7 +131,7 @@ def test_a_desk_in_the_dark(open_page, look):
     faded = "document.getAnimations().every(fading => fading.playState === 'finished')"
     page.wait_for_function(faded, polling=50)
     with plain(page):
-        is_accessible(page, COLOURS)
+        is_legible(page)
     page.emulate_media(color_scheme=look.theme)
 
 
@@ -111,19 +140,26 @@ def test_formulas_as_they_are_set(open_page, look):
     """MathJax's elements are the same on every page: axe looks at them on one."""
     page = open_page(look)
     assert page.locator("mjx-container mjx-assistive-mml").count() > 0
-    is_accessible(page, ALL_BUT_COLOURS)
+    is_accessible(page)
 
 
 @at(desk("chapters/errata.html"))
-def test_a_pale_formula_is_noticed(open_page, look):
+@pytest.mark.parametrize(
+    ("pale", "fault"),
+    [
+        ("color: #aaa", "mjx-container.*#aaaaaa"),
+        ("opacity: 0.4", "mjx-container"),
+        ("background: #555", "mjx-container.*#555555"),
+    ],
+)
+def test_a_pale_formula_is_noticed(open_page, look, pale, fault):
     page = open_page(look)
-    page.evaluate("document.querySelector('article .math').style.color = '#aaa'")
-    with (
-        plain(page),
-        pytest.raises(AssertionError, match=r"(?s)color-contrast.*mjx-container.*#aaaaaa"),
-    ):
-        is_accessible(page, COLOURS)
-    page.evaluate("document.querySelector('article .math').style.color = ''")
+    formulas = page.locator("article .math")
+    formula = formulas.nth(formulas.count() // 2)
+    formula.evaluate("(formula, pale) => { formula.style = pale }", pale)
+    with plain(page), pytest.raises(AssertionError, match=rf"(?s)color-contrast.*{fault}"):
+        is_legible(page)
+    formula.evaluate("formula => { formula.style = '' }")
 
 
 @contextmanager
@@ -133,8 +169,7 @@ def plain(page: Page) -> Iterator[None]:
 
     A word has the size and the colour of its formula and its place in what may be scrolled, so axe
     misses nothing of the page; and it can judge its contrast, which it cannot of a formula, whose
-    letters are not text but styled content. A formula that holds a link stays as it is. Tokens of
-    one colour and size on one ground have one contrast: the first speaks for the others.
+    letters are not text but styled content. A formula that holds a link stays as it is.
     """
     page.evaluate(PLAIN)
     try:
@@ -149,15 +184,31 @@ def fits(page: Page) -> None:
     assert content <= window, f"{content} px of content in a window of {window} px"
 
 
-def is_accessible(page: Page, rules: dict[str, object] | None = None) -> None:
-    """Nothing serious to axe."""
-    found = [
+def is_accessible(page: Page) -> None:
+    """Nothing serious to axe, but for colours."""
+    found = serious(page, ALL_BUT_COLOURS)
+    assert not found, found
+
+
+def is_legible(page: Page) -> None:
+    """Text stands out from its ground.
+
+    Texts of one colour and size on one ground have one contrast: the first speaks for the others.
+    """
+    page.evaluate(LOOKS)
+    found = serious(page, COLOURS, {"include": [["[data-look]"]]})
+    page.evaluate(UNMARKED)
+    assert not found, found
+
+
+def serious(page: Page, rules: dict[str, object], where: dict[str, object] | None = None) -> str:
+    """What axe finds, a line each."""
+    return "\n".join(
         f"{fault['id']} ({fault['impact']}): {node['target']} {node['failureSummary']}"
-        for fault in Axe().run(page, options={**AXE, **(rules or {})}).response["violations"]
+        for fault in Axe().run(page, where, {**AXE, **rules}).response["violations"]
         if fault["impact"] in ("serious", "critical")
         for node in fault["nodes"]
-    ]
-    assert not found, "\n".join(found)
+    )
 
 
 def is_whole(page: Page) -> None:
