@@ -6,7 +6,7 @@ import pytest
 
 pytest_plugins = ["tools.nbval_plugin"]
 
-LOOK = re.compile(r"tests/browser/.*\[(.*)\]")
+LOOK = re.compile(r"tests/browser/[^\[]*\[(?:.*-)?([\w/]+\.html-\w+-\d+)\]")
 ALONE = re.compile(r".*::test_a_committed_record_holds\[")  # long, and nothing to share
 
 
