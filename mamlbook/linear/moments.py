@@ -1,13 +1,14 @@
 """Exact means of products of the inner step P = I - alpha X'X/s of a Gaussian task."""
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import combinations
 from string import ascii_letters
 
 import numpy as np
 
 from mamlbook.linear.population import check_step
+
+Link = tuple[str, np.ndarray]  # two indices and the matrix between them
 
 P = "P"  # in a product: the random inner step
 
@@ -32,33 +33,31 @@ def mean_product(
     Raises ValueError as `q_matrix` does.
     """
     check_step(alpha, samples)
-    letters = iter(ascii_letters)
-    fixed: list[tuple[str, np.ndarray]] = []
+    letters, identity = iter(ascii_letters), np.eye(covariance.shape[-1])
+    fixed: list[Link] = []
     steps: list[str] = []
 
-    def lay(factors: Sequence[np.ndarray | str]) -> tuple[str, str]:
+    def lay(factors: Sequence[np.ndarray | str]) -> str:
         first = last = next(letters)
-        for factor in (np.eye(covariance.shape[-1]), *factors):
+        for factor in factors:
             begin, last = last, next(letters)
             if isinstance(factor, str):
                 steps.append(begin + last)
             else:
                 fixed.append((begin + last, factor))
-        return first, last
+        return first + last
 
-    left, right = lay(product)
-    names = {}
+    left, _ = lay(product)
     if trace:
-        first, last = lay(trace)
-        names[last] = first  # the trace closes its product to a ring
+        fixed.append((lay(trace), identity))  # closes the product to a ring
     total = np.zeros_like(covariance)
     for k in range(len(steps) + 1):
         for sampled in combinations(steps, k):
-            same = names | {end: begin for begin, end in steps if begin + end not in sampled}
+            links = fixed + [(step, identity) for step in steps if step not in sampled]
             for pairs in pairings("".join(sampled)):
-                factors = fixed + [(pair, covariance) for pair in pairs]
                 scale = (-alpha) ** k * float(samples) ** (cycles(sampled, pairs) - k)
-                total = total + scale * _contract(factors, left + right, same)
+                term = _contract(links + [(pair, covariance) for pair in pairs], left)
+                total = total + scale * term
     return total
 
 
@@ -90,23 +89,30 @@ def cycles(one: Sequence[str], other: Sequence[str]) -> int:
     return count
 
 
-def _contract(
-    factors: Sequence[tuple[str, np.ndarray]], result: str, same: dict[str, str]
-) -> np.ndarray:
-    """Sum the product of the factors over all letters but the result's two; `same` are equal."""
+def _contract(links: Sequence[Link], left: str) -> np.ndarray:
+    """Sum the product of the links over all letters but the two that stand in one link only.
 
-    def name(letter: str) -> str:
-        while letter in same:
-            letter = same[letter]
-        return letter
+    The others stand in two, so that the links form a chain, from `left` to the other end, and
+    rings: the chain is a product of matrices and each ring a trace.
+    """
+    unused = dict(enumerate(links))
+    at: dict[str, list[int]] = {}  # which links a letter stands in
+    for number, (letters, _) in unused.items():
+        for letter in letters:
+            at.setdefault(letter, []).append(number)
 
-    indices = ["..." + "".join(map(name, pair)) for pair, _ in factors]
-    formula = f"{','.join(indices)}->...{''.join(map(name, result))}"
-    matrices = [matrix for _, matrix in factors]
-    return np.einsum(formula, *matrices, optimize=_order(formula, *map(np.shape, matrices)))
+    def follow(letter: str) -> np.ndarray:
+        product = None
+        while found := [number for number in at[letter] if number in unused]:
+            (begin, end), matrix = unused.pop(found[0])
+            if letter != begin:
+                begin, end, matrix = end, begin, matrix.swapaxes(-1, -2)
+            product = matrix if product is None else product @ matrix
+            letter = end
+        return product
 
-
-@cache  # to find the order takes longer than the sums
-def _order(formula: str, *shapes: tuple[int, ...]) -> list[str | tuple[int, ...]]:
-    """In which order np.einsum does best to contract matrices of these shapes."""
-    return np.einsum_path(formula, *map(np.empty, shapes), optimize="greedy")[0]
+    result = follow(left)
+    while unused:
+        (letter, _), _ = next(iter(unused.values()))
+        result = result * np.trace(follow(letter), axis1=-2, axis2=-1)[..., None, None]
+    return result
