@@ -1,6 +1,6 @@
 """Two-layer networks with a fixed second layer (Section 4, B): Lemma 1 and Theorem 1, measured.
 
-A task loss is a function of w (D,), a float64 tensor, twice differentiable by torch.func. For a
+A task loss is a function of w (D,), a float64 tensor, twice differentiable by autograd. For a
 network of M neurons w is W (d, M) row by row. Task 1 is the hard one.
 """
 
@@ -12,7 +12,7 @@ import torch
 from numpy.polynomial.legendre import leggauss
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.func import grad, grad_and_value, jacrev, vmap
+from torch.autograd.functional import hessian
 from torch.nn.functional import softplus
 
 from mamlbook.neuron import gauss_hermite
@@ -80,9 +80,16 @@ def quadratic(curvature: Tensor, optimum: Tensor) -> TaskLoss:
     return lambda w: 0.5 * (w - optimum) @ curvature @ (w - optimum)
 
 
+def gradient(f: TaskLoss, w: Tensor) -> Tensor:
+    """grad f(w), shape (D,); where w is tracked by autograd, so is the gradient."""
+    tracked = w.requires_grad
+    at = w if tracked else w.detach().requires_grad_()
+    return torch.autograd.grad(f(at), at, create_graph=tracked)[0]
+
+
 def maml_objective(f1: TaskLoss, f2: TaskLoss, alpha: float) -> TaskLoss:
     """Equation (30): 1/2 sum_i f_i(w - alpha grad f_i(w))."""
-    return lambda w: 0.5 * sum(f(w - alpha * grad(f)(w)) for f in (f1, f2))
+    return lambda w: 0.5 * sum(f(w - alpha * gradient(f, w)) for f in (f1, f2))
 
 
 def nal_objective(f1: TaskLoss, f2: TaskLoss) -> TaskLoss:
@@ -95,30 +102,30 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
 
     Raises RuntimeError if Newton's method does not get there from where BFGS stopped.
     """
-    both, slope, curvature = grad_and_value(objective), grad(objective), _hessian(objective)
 
-    def value_and_slope(w: np.ndarray) -> tuple[float, np.ndarray]:
-        g, value = both(torch.from_numpy(w))
-        return value.item(), g.numpy()
+    def value_and_gradient(w: np.ndarray) -> tuple[float, np.ndarray]:
+        at = torch.from_numpy(w).requires_grad_()
+        value = objective(at)
+        value.backward()
+        return value.item(), at.grad.numpy()
 
-    coarse = minimize(value_and_slope, start.numpy(), jac=True, method="BFGS")
+    coarse = minimize(value_and_gradient, start.numpy(), jac=True, method="BFGS")
     w = torch.from_numpy(coarse.x)
     for _ in range(NEWTON_STEPS):
-        g = slope(w)
+        g = gradient(objective, w)
         if torch.linalg.norm(g) < STATIONARY:
             return w
-        w = w - torch.linalg.lstsq(curvature(w), g).solution
-    raise RuntimeError(
-        f"No stationary point near the start: the gradient norm is {torch.linalg.norm(slope(w))}."
-    )
+        w = w - torch.linalg.lstsq(hessian(objective, w), g).solution
+    norm = torch.linalg.norm(gradient(objective, w))
+    raise RuntimeError(f"No stationary point near the start: the gradient norm is {norm}.")
 
 
 def spectrum(f: TaskLoss, w: Tensor) -> tuple[float, float]:
     """beta and L: the extreme eigenvalues of the Hessian at w."""
-    return _extremes(_hessian(f)(w))
+    return _extremes(hessian(f, w))
 
 
-def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 8) -> tuple[float, float]:
+def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 5) -> tuple[float, float]:
     """beta and L that hold for both matrices of the step from w to w - alpha grad f(w).
 
     They bound the Hessian at w and its mean over the segment, H = int_0^1 hess f(w - t alpha
@@ -126,16 +133,10 @@ def step_spectrum(f: TaskLoss, w: Tensor, alpha: float, nodes: int = 8) -> tuple
     the integral is a Gauss-Legendre rule.
     """
     t, weight = map(torch.from_numpy, leggauss(nodes))
-    along = w - 0.5 * (1 + t[:, None]) * alpha * grad(f)(w)
-    mean = torch.einsum("q,qij->ij", 0.5 * weight, vmap(_hessian(f))(along))
+    along = w - 0.5 * (1 + t[:, None]) * alpha * gradient(f, w)
+    mean = sum(0.5 * p * hessian(f, at) for p, at in zip(weight, along, strict=True))
     (b0, L0), (b1, L1) = spectrum(f, w), _extremes(mean)
     return min(b0, b1), max(L0, L1)
-
-
-def _hessian(f: TaskLoss) -> TaskLoss:
-    # twice in reverse: on small networks three times as fast as torch.func.hessian, which goes
-    # forward, for softplus step by step in Python
-    return jacrev(grad(f))
 
 
 def _extremes(matrix: Tensor) -> tuple[float, float]:

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.func import grad
 from tqdm import tqdm
 
 from mamlbook.networks import (
     TaskLoss,
+    gradient,
     maml_objective,
     nal_objective,
     network_loss,
@@ -109,14 +109,15 @@ def theorem1(settings: Theorem1) -> pd.DataFrame:
 
 def _row(case: Case, nal: Tensor, fraction: float, alpha: float) -> dict[str, object]:
     w = stationary_point(maml_objective(*case.losses, alpha), nal)
+    spectra = {f: spectrum(f, w) for f in case.losses}
     hard, easy = case.losses
     if case.alike:
-        hard, easy = sorted(case.losses, key=lambda f: spectrum(f, w)[0])
-    (beta_1, L_1), (beta_2, L_2) = spectrum(hard, w), spectrum(easy, w)
+        hard, easy = sorted(case.losses, key=lambda f: spectra[f][0])
+    (beta_1, L_1), (beta_2, L_2) = spectra[hard], spectra[easy]
     _, step_L_1 = step_spectrum(hard, w, alpha)
     step_beta_2, step_L_2 = step_spectrum(easy, w, alpha)
-    norms = [torch.linalg.norm(grad(f)(w)).item() for f in (hard, easy)]
-    nal_norms = [torch.linalg.norm(grad(f)(nal)).item() for f in (hard, easy)]
+    norms = [torch.linalg.norm(gradient(f, w)).item() for f in (hard, easy)]
+    nal_norms = [torch.linalg.norm(gradient(f, nal)).item() for f in (hard, easy)]
     measured = norms[0] / norms[1]
     row = {
         **case.name,
