@@ -62,12 +62,14 @@ def minima(objective: Loss, half_width: float, points: int = 61) -> tuple[np.nda
 def lowest(objective: Loss, half_width: float, points: int = 61) -> np.ndarray:
     """The global minimisers (k, 2) in the square: the first of `minima` and all that tie with it.
 
-    Symmetric tasks can have several. Two minima tie when their values agree to 1e-9 of the range
-    of values at the minima and the origin, which is more than rounding makes of equal ones.
+    Symmetric tasks can have several; they come in the order of w1, then w2. Two minima tie when
+    their values agree to 1e-9 of the range of values at the minima and the origin, which is more
+    than rounding makes of equal ones.
     """
     where, value = minima(objective, half_width, points)
     scale = max(value.max(), objective.loss(np.zeros(2))) - value[0]
-    return where[value - value[0] <= 1e-9 * scale]
+    ties = where[value - value[0] <= 1e-9 * scale]
+    return ties[np.lexsort(ties.round(6).T[::-1])]
 
 
 def smoothness(losses: Sequence[SmoothLoss], half_width: float, points: int = 41) -> float:

@@ -24,57 +24,55 @@ NEGLIGIBLE = 1e-16  # quadrature nodes of less weight are dropped
 BLOCK = 2**14  # floats in one block of activations: larger ones leave the cache, six times slower
 
 
-def _softplus(z: np.ndarray) -> np.ndarray:
-    # log(1 + e^z) with no overflow, in place: a landscape is 10^8 of these
-    out = np.abs(z)
-    np.negative(out, out=out)
-    np.exp(out, out=out)
-    out += 1.0
-    np.log(out, out=out)
-    out += np.maximum(z, 0.0)
-    return out
+def _softplus(z: np.ndarray, order: int) -> list[np.ndarray]:
+    e = np.minimum(z, 40.0)  # from where on softplus is z to the last bit
+    np.exp(e, out=e)
+    one = e + 1.0
+    jet = [np.log(one)]
+    np.maximum(jet[0], z, out=jet[0])
+    if order > 0:
+        e /= one
+        jet.append(e)
+    if order > 1:
+        jet.append(e / one)
+    return jet
 
 
-def _sigmoid(z: np.ndarray) -> np.ndarray:
+def _sigmoid(z: np.ndarray, order: int) -> list[np.ndarray]:
     # by tanh, which does not overflow and is several times faster than scipy's expit
-    out = np.tanh(0.5 * z)
-    out *= 0.5
-    out += 0.5
-    return out
+    jet = _tanh(0.5 * z, order)
+    for part, scale in zip(jet, (0.5, 0.25, 0.125), strict=False):
+        part *= scale
+    jet[0] += 0.5
+    return jet
 
 
-def _sigmoid_slope(z: np.ndarray) -> np.ndarray:
-    out = np.tanh(0.5 * z)
-    out *= out
-    np.subtract(1.0, out, out=out)
-    out *= 0.25
-    return out
+def _tanh(z: np.ndarray, order: int) -> list[np.ndarray]:
+    jet = [np.tanh(z)]
+    if order > 0:
+        slope = jet[0] * jet[0]
+        jet.append(np.subtract(1.0, slope, out=slope))
+    if order > 1:
+        jet.append(-2.0 * jet[0] * slope)
+    return jet
 
 
-def _sigmoid_curve(z: np.ndarray) -> np.ndarray:
-    t = np.tanh(0.5 * z)
-    return -0.25 * t * (1.0 - t * t)
+def _relu(z: np.ndarray, order: int) -> list[np.ndarray]:
+    return [np.maximum(z, 0.0), (z > 0.0).astype(float), np.zeros_like(z)][: order + 1]
 
 
-def _tanh_slope(z: np.ndarray) -> np.ndarray:
-    out = np.tanh(z)
-    out *= out
-    return np.subtract(1.0, out, out=out)
-
-
-def _tanh_curve(z: np.ndarray) -> np.ndarray:
-    t = np.tanh(z)
-    return -2.0 * t * (1.0 - t * t)
-
-
-# Each activation with its first and second derivative. The second derivative of ReLU is zero
-# almost everywhere, which is right for samples only: its population loss is `ArcCosine`.
-ACTIVATIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], ...]] = {
-    "softplus": (_softplus, _sigmoid, _sigmoid_slope),
-    "sigmoid": (_sigmoid, _sigmoid_slope, _sigmoid_curve),
-    "tanh": (np.tanh, _tanh_slope, _tanh_curve),
-    "relu": (lambda z: np.maximum(z, 0.0), lambda z: (z > 0.0).astype(float), np.zeros_like),
+# Each activation, as a function of (z, k) that gives its value and its first k <= 2 derivatives at
+# z. The second derivative of ReLU is zero almost everywhere, which is right for samples only: its
+# population loss is `ArcCosine`.
+ACTIVATIONS: dict[str, Callable[[np.ndarray, int], list[np.ndarray]]] = {
+    "softplus": _softplus,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "relu": _relu,
 }
+# Odd but for a constant: residuals at x and -x are opposite, so half the nodes of a symmetric rule
+# do, which `gauss_hermite` lists so that the mirror image of the first is the last.
+ODD = ("sigmoid", "tanh")
 
 
 @dataclass(frozen=True)
@@ -105,10 +103,9 @@ class Points:
 
     def loss(self, w: np.ndarray) -> np.ndarray:
         """f at w."""
-        value, _, _ = ACTIVATIONS[self.activation]
 
         def block(w: np.ndarray) -> np.ndarray:
-            residual = value(w @ self.x.T)
+            (residual,) = self._activation(w, 0)
             residual -= self.y
             residual *= residual
             return residual @ (0.5 * self.p)
@@ -117,28 +114,28 @@ class Points:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """sum_j p_j (sigma - y_j) sigma' x_j at w."""
-        value, slope, _ = ACTIVATIONS[self.activation]
         weighted = self.p[:, None] * self.x
 
         def block(w: np.ndarray) -> np.ndarray:
-            z = w @ self.x.T
-            residual = value(z)
+            residual, slope = self._activation(w, 1)
             residual -= self.y
-            residual *= slope(z)
+            residual *= slope
             return residual @ weighted
 
         return self._in_blocks(block, w)
 
     def hessian(self, w: np.ndarray) -> np.ndarray:
         """sum_j p_j (sigma'^2 + (sigma - y_j) sigma'') x_j x_j' at w."""
-        value, slope, curve = ACTIVATIONS[self.activation]
         weighted = (self.p[:, None, None] * self.x[:, :, None] * self.x[:, None, :]).reshape(-1, 4)
 
         def block(w: np.ndarray) -> np.ndarray:
-            z = w @ self.x.T
-            return (slope(z) ** 2 + (value(z) - self.y) * curve(z)) @ weighted
+            value, slope, curve = self._activation(w, 2)
+            return (slope**2 + (value - self.y) * curve) @ weighted
 
         return self._in_blocks(block, w).reshape(*np.shape(w), 2)
+
+    def _activation(self, w: np.ndarray, order: int) -> list[np.ndarray]:
+        return ACTIVATIONS[self.activation](w @ self.x.T, order)
 
     def _in_blocks(self, block: Callable[[np.ndarray], np.ndarray], w: np.ndarray) -> np.ndarray:
         flat = np.asarray(w, float).reshape(-1, 2)
@@ -259,8 +256,11 @@ def population(task: Task, activation: str, order: int = ORDER) -> SmoothLoss:
     if activation == "relu":
         return ArcCosine(task)
     x, p = gauss_hermite(order, 2)
+    if activation in ODD:
+        x, p = x[: len(x) // 2], 2 * p[: len(p) // 2]
     x = x * np.sqrt(task.variance)
-    return Points(x, ACTIVATIONS[activation][0](x @ np.array(task.optimum)), p, activation)
+    (y,) = ACTIVATIONS[activation](x @ np.array(task.optimum), 0)
+    return Points(x, y, p, activation)
 
 
 def sample(task: Task, activation: str, m: int, rng: np.random.Generator) -> Points:
@@ -269,7 +269,7 @@ def sample(task: Task, activation: str, m: int, rng: np.random.Generator) -> Poi
     if m < 1:
         raise ValueError(f"A sample needs at least one point, not m = {m}.")
     x = np.sqrt(task.variance) * rng.standard_normal((m, 2))
-    y = ACTIVATIONS[activation][0](x @ np.array(task.optimum))
+    (y,) = ACTIVATIONS[activation](x @ np.array(task.optimum), 0)
     return Points(x, y, np.full(m, 1.0 / m), activation)
 
 

@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 
 from mamlbook.figures.style import COLOURS, GREY, MARKERS, NAMES, subplots
 
 INK = "#111827"
 MARGIN = 1.5  # shown around the tasks' optima
-LEVELS = 14  # contours of a landscape
+BANDS = 14  # of a landscape, parted by contours
 
 Arrays = dict[str, np.ndarray]
 
@@ -73,8 +74,11 @@ def _surface(axes: Axes, arrays: Arrays, name: str, panels: str, only: int | Non
         alpha=0.6,
         interpolation="none",  # stored with one pixel a grid point
     )
-    levels = norm.inverse(np.linspace(0, 1, LEVELS + 1)[1:])
-    axes.contour(w1, w2, values, levels, colors=INK, linewidths=0.5, alpha=0.6)
+    levels = norm.inverse(np.linspace(0, 1, BANDS + 1)[1:-1])
+    contours = axes.contour(w1, w2, values, levels, colors=INK, linewidths=0.5, alpha=0.6)
+    for path in contours.get_paths():
+        # A ring is drawn as closed if its ends agree to the last bit, which any rounding decides.
+        path.codes = np.where(path.codes == Path.CLOSEPOLY, Path.LINETO, path.codes)
     for index, (optimum, variance) in enumerate(zip(optima, variances, strict=True)):
         if only in (None, index):
             kind = "hard" if variance < variances.max() else "easy"
