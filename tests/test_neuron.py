@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -271,10 +272,10 @@ def test_sweep_agrees_with_the_figure_and_marks_what_has_no_minimum():
 
 
 def test_samples_scatter_about_the_population_and_follow_their_seed():
-    small = Finite(draws=4, repeats=2, tau=5, n2=60)
-    rows = finite(small)
-    assert rows.equals(finite(small))
-    assert not rows.equals(finite(Finite(draws=4, repeats=2, tau=5, n2=60, seed=1)))
+    tiny = Finite(draws=1, repeats=1, tau=2, n2=60, test_draws=1)
+    assert finite(tiny).equals(finite(tiny))
+    assert not finite(tiny).equals(finite(replace(tiny, seed=1)))
+    rows = finite(Finite(draws=4, repeats=2, tau=5, n2=60))
     assert set(rows.source) == {"population", "expectation", "sample"}
     nal = rows[(rows.source == "sample") & (rows.algorithm == "nal") & (rows.panel == "ab")]
     centre = rows[(rows.source == "population") & (rows.algorithm == "nal")].iloc[0]

@@ -15,18 +15,21 @@ from tools.vendor import MANIFEST, PACKAGES, manifest
 SOURCES = ("_config.yml", "references.bib", "mamlbook", "tools", "vendor")
 
 
-@pytest.fixture
-def booklet(tmp_path: Path) -> Path:
-    """A book of one page, with all that builds the true one."""
+@pytest.fixture(scope="module")
+def booklet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A book of one page, with all that builds the true one; built."""
+    folder = tmp_path_factory.mktemp("booklet")
     for name in SOURCES:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         else:
-            shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: intro\n", encoding="utf-8")
-    (tmp_path / "intro.md").write_text("# The only page\n", encoding="utf-8")
-    return tmp_path
+            shutil.copy(ROOT / name, folder / name)
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: intro\n", encoding="utf-8")
+    (folder / "intro.md").write_text("# The only page\n", encoding="utf-8")
+    said = build(folder)
+    assert said.returncode == 0, said.stdout + said.stderr
+    return folder
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -34,24 +37,21 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+def test_a_changed_style_reaches_the_pages(booklet):
+    with (booklet / "tools" / "assets" / "book.css").open("a", encoding="utf-8") as style:
+        style.write("/* a change */\n")
+    assert build(booklet).returncode == 0
+    built = booklet / "_build" / "html" / "_static" / "book.css"
+    assert built.read_text(encoding="utf-8").endswith("/* a change */\n")
+
+
 def test_a_warning_fails_the_build_and_is_not_forgotten(booklet):
-    said = build(booklet)
-    assert said.returncode == 0, said.stdout + said.stderr
     with (booklet / "intro.md").open("a", encoding="utf-8") as page:
         page.write("\nSee {eq}`eq-of-nowhere`.\n")
     for _ in range(2):
         said = build(booklet)
         assert said.returncode != 0
         assert "eq-of-nowhere" in said.stdout + said.stderr
-
-
-def test_a_changed_style_reaches_the_pages(booklet):
-    assert build(booklet).returncode == 0
-    with (booklet / "tools" / "assets" / "book.css").open("a", encoding="utf-8") as style:
-        style.write("/* a change */\n")
-    assert build(booklet).returncode == 0
-    built = booklet / "_build" / "html" / "_static" / "book.css"
-    assert built.read_text(encoding="utf-8").endswith("/* a change */\n")
 
 
 def test_vendored_files_are_those_of_the_manifest():

@@ -227,9 +227,12 @@ def is_whole(page: Page) -> None:
     )
     marks = ("$", "\\(", "\\[", "{eq}", "{numref}", "{cite", "{glue", "{prf")
     assert not [mark for mark in marks if mark in text]
-    for image in page.locator("article img").all():
-        assert image.get_attribute("alt"), f"no alt text: {image.get_attribute('src')}"
-        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+    images = page.locator("article img").evaluate_all(
+        "all => all.map(i => [i.getAttribute('src'), i.alt, i.complete && i.naturalWidth > 0])"
+    )
+    for source, alt, drawn in images:
+        assert alt, f"no alt text: {source}"
+        assert drawn, f"not there: {source}"
     icons = page.locator("i.fa-solid:visible, i.fas:visible")
     drawn = icons.evaluate_all("all => all.map(i => getComputedStyle(i, '::before').content)")
     assert drawn, "the theme's buttons have no icons"

@@ -21,9 +21,13 @@ from mamlbook.linear import (
 
 from .conftest import Look, OpenPage, at, desk, phone
 
-# Set every slider where it is told, wait for the redraw, read what is shown and what was set.
+# Set every slider where it is told, draw what waits for the next frame, read what is shown and
+# what was set.
 PLAY = """
-async ([index, places]) => {
+([index, places]) => {
+  const waiting = [];
+  const ask = window.requestAnimationFrame;
+  window.requestAnimationFrame = (draw) => waiting.push(draw);
   const widget = document.querySelectorAll(".mb-widget")[index];
   const inputs = [...widget.querySelectorAll("input[type=range]")];
   const results = [];
@@ -33,7 +37,7 @@ async ([index, places]) => {
       input.value = low + place[i] * (high - low);
       input.dispatchEvent(new Event("input", { bubbles: true }));
     });
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    waiting.splice(0).forEach((draw) => draw(performance.now()));
     results.push({
       set: Object.fromEntries(inputs.map((input) => [input.dataset.name, Number(input.value)])),
       said: Object.fromEntries(inputs.map((input) => [input.dataset.name, input.ariaValueText])),
@@ -41,6 +45,7 @@ async ([index, places]) => {
         (data) => [data.dataset.name, Number(data.value), data.textContent]),
     });
   }
+  window.requestAnimationFrame = ask;
   return results;
 }
 """
