@@ -45,16 +45,15 @@ def sgd(
     weighs = np.ones(environments[0].weights.size) if emphasis is None else np.array(emphasis)
     for start in range(0, iterations, BLOCK):
         tasks = draw.tasks((min(BLOCK, iterations - start), len(environments), repeats * batch))
-        outer = draw.data(tasks, n1 + n2 if alpha is None else n1)
         inner = None if alpha is None else draw.data(tasks, n2)
         shares = weighs[tasks.family].reshape(-1, *w.shape[:2], batch)
         shares /= shares.sum(axis=-1, keepdims=True)
         for t in range(len(shares)):
             away = np.repeat(w, batch, axis=1) - tasks.w_star[t]
             if inner is None:
-                slope = outer.gradient(away, t)
+                slope = draw.gradient(tasks, away, n1 + n2, t)
             else:
-                slope = outer.gradient(away - alpha * inner.gradient(away, t), t)
+                slope = draw.gradient(tasks, away - alpha * inner.gradient(away, t), n1, t)
                 slope = slope - alpha * inner.curve(slope, t)
             slope = slope.reshape(*w.shape[:2], batch, -1)
             w = w - rate * (shares[t][..., None, :] @ slope)[..., 0, :]
@@ -98,7 +97,7 @@ def sampled_risk(
     for start in range(0, draws, BLOCK):
         tasks = stream.tasks((min(BLOCK, draws - start), settings, repeats))
         away = w - tasks.w_star
-        away = away - alpha * stream.data(tasks, m).gradient(away)
+        away = away - alpha * stream.gradient(tasks, away, m)
         total += 0.5 * ((tasks.root.swapaxes(-1, -2) @ away[..., None]) ** 2).sum(axis=(0, -2, -1))
     return total / draws
 

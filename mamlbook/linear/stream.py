@@ -1,8 +1,8 @@
 """Streams of random tasks for many environments at once, at a cost free of the sample size.
 
 A squared loss meets its data only through X'X and X'z. For Gaussian rows X'X is a Wishart matrix,
-drawn directly by Bartlett's decomposition; every step is the same in distribution as with X drawn
-row by row.
+drawn directly by Bartlett's decomposition, and data that are used for one gradient enter through
+that vector alone; every step is the same in distribution as with X drawn row by row.
 """
 
 import math
@@ -35,7 +35,7 @@ class Data:
     factor: np.ndarray
     push: np.ndarray
 
-    def gradient(self, away: np.ndarray, t: int | slice = slice(None)) -> np.ndarray:
+    def gradient(self, away: np.ndarray, t: int) -> np.ndarray:
         """X'(X w - y)/n = X'X/n (w - w*) - X'z/n, for away = w - w*, at block index t."""
         return self.curve(away, t) - self.push[t]
 
@@ -62,8 +62,10 @@ class TaskStream:
         """One task for each of (block, environments, repeats)."""
         family = (self.rng.random(size)[..., None] > self.thresholds).sum(axis=-1)
         which = (np.arange(size[1])[:, None], family)
-        steps = self.rng.standard_normal((*size, self.centres.shape[-1]))
-        w_star = self.centres[which] + apply(self.spread_roots[which], steps)
+        w_star = self.centres[which]
+        if self.spread_roots.any():
+            steps = self.rng.standard_normal(w_star.shape)
+            w_star = w_star + apply(self.spread_roots[which], steps)
         return Tasks(family, w_star, self.data_roots[which], self.noise)
 
     def data(self, tasks: Tasks, n: int) -> Data:
@@ -72,6 +74,29 @@ class TaskStream:
         factor = tasks.root @ wishart_root(n, tuple(size), d, self.rng) / math.sqrt(n)
         push = apply(factor, self.rng.standard_normal((*size, factor.shape[-1])))
         return Data(factor, tasks.noise / math.sqrt(n) * push)
+
+    def gradient(
+        self, tasks: Tasks, away: np.ndarray, n: int, t: int | slice = slice(None)
+    ) -> np.ndarray:
+        """X'(X w - y)/n of n new samples of each task, for away = w - w*, at block index t.
+
+        The residuals r = X away - z are normal with variance s^2 = |a|^2 + nu^2, a = F' away, and
+        given them row j of X is normal about r_j F a / s^2. So with q = |r|^2 / s^2, chi-square
+        with n degrees of freedom,
+            X'r = F (q a + sqrt(q) s xi),   xi ~ N(0, I - a a'/s^2),
+        and xi is what a standard normal vector keeps when its regression on a residual is taken
+        off: d + 2 random numbers a task, where `data` needs more than d^2/2.
+        """
+        root = tasks.root[t]
+        a = apply(root.swapaxes(-1, -2), away)
+        noise = tasks.noise[..., 0]
+        s = np.sqrt((a**2).sum(axis=-1) + noise**2)
+        normal = self.rng.standard_normal(a.shape)
+        residual = (a * normal).sum(axis=-1) + noise * self.rng.standard_normal(s.shape)
+        residual = np.divide(residual, s, out=np.zeros_like(s), where=s > 0)
+        q = self.rng.chisquare(n, s.shape)
+        along, across = q - np.sqrt(q) * residual, np.sqrt(q) * s
+        return apply(root, along[..., None] * a + across[..., None] * normal) / n
 
 
 def wishart_root(n: int, size: tuple[int, ...], d: int, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ from mamlbook.linear import (
     sgd,
     sgd_mean,
 )
-from mamlbook.linear.stream import wishart_root
+from mamlbook.linear.stream import TaskStream, wishart_root
 from tests.linear.environments import random_environment, seeds
 
 
@@ -33,6 +33,33 @@ def test_wishart_root_has_the_moments_of_a_gram_matrix(n):
     for terms, mean in ((w, n * np.eye(d)), (square, n * (n + d + 1) * np.eye(d))):
         error = terms.std(axis=0) / np.sqrt(draws)
         assert np.all(np.abs(terms.mean(axis=0) - mean) <= 5 * error)
+
+
+@pytest.mark.parametrize("n", [1, 3, 60])
+def test_a_gradient_has_the_moments_of_one_on_rows(n):
+    """E g = Sigma v and E g g' = Sigma v v' Sigma + (Sigma v v' Sigma + s^2 Sigma)/n, by family."""
+    env = random_environment(3, d=3, families=2, noise=0.4)
+    stream = TaskStream([env], np.random.default_rng(n))
+    tasks = stream.tasks((1, 1, 100_000))
+    away = np.array([1.0, -0.5, 2.0])
+    drawn = stream.gradient(tasks, np.broadcast_to(away, tasks.w_star.shape), n)
+    for family, sigma in enumerate(env.covariances):
+        g = drawn[tasks.family == family]
+        mean = sigma @ away
+        spread = (np.outer(mean, mean) + (away @ mean + env.noise) * sigma) / n
+        for terms, exact in (
+            (g, mean),
+            (g[:, :, None] * g[:, None, :], np.outer(mean, mean) + spread),
+        ):
+            error = terms.std(axis=0) / np.sqrt(len(terms))
+            assert np.all(np.abs(terms.mean(axis=0) - exact) <= 5 * error)
+
+
+def test_at_the_solution_without_noise_there_is_no_gradient():
+    env = random_environment(3, d=3, families=2, noise=0.0)
+    stream = TaskStream([env], np.random.default_rng(0))
+    tasks = stream.tasks((2, 1, 5))
+    assert not stream.gradient(tasks, np.zeros_like(tasks.w_star), 4).any()
 
 
 def step_on_rows(env, w, alpha, n1, n2, rate, rng):
