@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,8 +47,9 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
             f"This preset trains on {preset.device!r}, but torch sees no GPU here; "
             "choose the preset 'preview'."
         )
+    load = cache(images.load)  # once for all trainings
     for settings in preset.trainings:
-        held = images.load(settings.data, preset.device)
+        held = load(settings.data, preset.device)
         cell = Cell(settings, preset.seed)
         with TemporaryDirectory() as folder:
             for start in range(0, settings.iterations, preset.every):
