@@ -45,7 +45,7 @@ def verify(item: Item, folder: Path = records.RESULTS) -> str:
     if item.dear:
         _check_source(item, record)
         return "digest"
-    made = item.make(settings)
+    made = item.make_rows(settings)
     rows = made[0] if isinstance(made, tuple) else made
     with tempfile.TemporaryDirectory() as scratch:  # as a reader of the file would have them
         records.save(Record(item.name, rows, {}), Path(scratch))

@@ -40,6 +40,11 @@ class Item:
         """The function from settings to tidy rows, or to rows and arrays."""
         return getattr(self._module(), self.name)
 
+    @property
+    def make_rows(self) -> Callable[[Any], pd.DataFrame | tuple[pd.DataFrame, object]]:
+        """`make` or, where arrays cost far more than rows, the function that leaves them out."""
+        return getattr(self._module(), f"{self.name}_rows", self.make)
+
     def _module(self):
         try:
             return import_module(f"mamlbook.experiments.{self.module}")

@@ -115,6 +115,11 @@ def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`, arrays
     those of `landscapes`. Raises ValueError unless there are four tasks.
     """
+    return fig5_rows(settings), landscapes(settings)
+
+
+def fig5_rows(settings: Fig5) -> pd.DataFrame:
+    """The rows of `fig5` alone, without the landscapes."""
     if len(settings.positions) != 4:
         raise ValueError(f"Figure 5 has four panels: it needs 4 tasks, not {settings.positions}.")
     losses = task_losses(settings.environments()["ab"], settings.activation)
@@ -125,11 +130,11 @@ def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
                 adapted = Adapted(f, f, settings.alpha)
                 rows.append((panel, algorithm, *w, float(f.loss(w)), float(adapted.loss(w))))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return table.sort_values("panel", kind="stable", ignore_index=True), landscapes(settings)
+    return table.sort_values("panel", kind="stable", ignore_index=True)
 
 
 def minimisers(settings: Fig4 | Fig6) -> pd.DataFrame:
-    """The rows of `fig4` alone, without the landscapes."""
+    """The rows of `fig4` and `fig6` alone, without the landscapes."""
     rows = []
     for panels, tasks in settings.environments().items():
         both = objectives(task_losses(tasks, settings.activation), settings.alpha)
@@ -138,6 +143,9 @@ def minimisers(settings: Fig4 | Fig6) -> pd.DataFrame:
                 told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
                 rows.append((panel, algorithm, *w, *told))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+fig4_rows = fig6_rows = minimisers
 
 
 def landscapes(settings: Fig4 | Fig6) -> dict[str, np.ndarray]:
