@@ -14,8 +14,9 @@ class Item:
     """One figure or table: where it stands in the paper, what it costs, what makes it, from what
     data set.
 
-    In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows;
-    mamlbook.figures.<name> draws them. The module is imported only when the item is made, so that
+    In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows, or
+    rows and arrays, and <rows>, where it is named, into the rows alone; mamlbook.figures.<name>
+    draws them. The module is imported only when the item is made, so that
     listing needs no torch.
     """
 
@@ -24,6 +25,7 @@ class Item:
     cost: str
     module: str
     data: str = ""
+    rows: str = ""
 
     @property
     def dear(self) -> bool:
@@ -43,7 +45,7 @@ class Item:
     @property
     def make_rows(self) -> Callable[[Any], pd.DataFrame | tuple[pd.DataFrame, object]]:
         """`make` or, where arrays cost far more than rows, the function that leaves them out."""
-        return getattr(self._module(), f"{self.name}_rows", self.make)
+        return getattr(self._module(), self.rows or self.name)
 
     def _module(self):
         try:
@@ -61,9 +63,9 @@ ITEMS = {
         Item("fig1", "Figure 1, Section 3.2", "1 s", "geography"),
         Item("fig2", "Figure 2, Section 3.1", "1 s", "hardness"),
         Item("fig3", "Figure 3, Section 3.2", "10 s", "geography"),
-        Item("fig4", "Figure 4, Section 4", "5 s", "neuron"),
-        Item("fig5", "Figure 5, Appendix B", "2 s", "neuron"),
-        Item("fig6", "Figure 6, Appendix C.3", "3 s", "neuron"),
+        Item("fig4", "Figure 4, Section 4", "5 s", "neuron", rows="minimisers"),
+        Item("fig5", "Figure 5, Appendix B", "2 s", "neuron", rows="minimisers_on_tasks"),
+        Item("fig6", "Figure 6, Appendix C.3", "3 s", "neuron", rows="minimisers"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("fig8", "Figure 8, Appendix C.2", "2 s", "logistic"),
         Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot", "omniglot"),

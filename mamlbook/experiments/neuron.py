@@ -115,10 +115,10 @@ def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`, arrays
     those of `landscapes`. Raises ValueError unless there are four tasks.
     """
-    return fig5_rows(settings), landscapes(settings)
+    return minimisers_on_tasks(settings), landscapes(settings)
 
 
-def fig5_rows(settings: Fig5) -> pd.DataFrame:
+def minimisers_on_tasks(settings: Fig5) -> pd.DataFrame:
     """The rows of `fig5` alone, without the landscapes."""
     if len(settings.positions) != 4:
         raise ValueError(f"Figure 5 has four panels: it needs 4 tasks, not {settings.positions}.")
@@ -143,9 +143,6 @@ def minimisers(settings: Fig4 | Fig6) -> pd.DataFrame:
                 told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
                 rows.append((panel, algorithm, *w, *told))
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-fig4_rows = fig6_rows = minimisers
 
 
 def landscapes(settings: Fig4 | Fig6) -> dict[str, np.ndarray]:
