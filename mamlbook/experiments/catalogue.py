@@ -16,8 +16,7 @@ class Item:
 
     In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows, or
     rows and arrays, and <rows>, where it is named, into the rows alone; mamlbook.figures.<name>
-    draws them. The module is imported only when the item is made, so that
-    listing needs no torch.
+    draws them. The module is imported only when the item is made, so that listing needs no torch.
     """
 
     name: str
