@@ -96,12 +96,8 @@ def test_threads_share_out_the_same_gradient(network, algorithm):
 
 @pytest.mark.parametrize(
     ("network", "algorithm", "dtype"),
-    [
-        (NETWORKS[0], "maml", torch.float64),
-        (NETWORKS[3], "maml", torch.float32),
-        (NETWORKS[2], "maml-first", torch.float32),
-        (NETWORKS[1], "nal", torch.float64),
-    ],
+    [(each, "maml", torch.float32) for each in NETWORKS]
+    + [(NETWORKS[0], algorithm, torch.float64) for algorithm in ALGORITHMS],
 )
 def test_the_graph_gives_the_same_bits(network, algorithm, dtype, monkeypatch):
     """For other parameters, images and tasks than those it was recorded with, in two threads."""
