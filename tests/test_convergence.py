@@ -162,7 +162,7 @@ def test_mean_product_is_drawn(env, alpha, s, seed):
     """Four steps with a trace, from rows: the longest product that the law needs."""
     rng = np.random.default_rng(seed)
     d, sigma = env.dimension, env.covariances[0]
-    a = np.diag(rng.uniform(0.5, 1, d))
+    a = rng.uniform(-1, 1, (d, d))  # not symmetric: its sides must not be taken for each other
     x = rng.multivariate_normal(np.zeros(d), sigma, (30_000, s), check_valid="ignore")
     p = np.eye(d) - alpha / s * x.swapaxes(1, 2) @ x
     for terms, exact in (

@@ -32,6 +32,13 @@ def test_minima_finds_both_wells_and_puts_the_lower_first():
     assert len(lowest(Wells(0.0), 3.0)) == 2
 
 
+@pytest.mark.parametrize("tilt", [-1e-13, 0.0, 1e-13])
+def test_ties_come_in_the_order_of_their_coordinates(tilt):
+    """Whichever of two equal minima rounding makes the lower."""
+    ties = lowest(Wells(tilt), 3.0)
+    np.testing.assert_allclose(ties, [[-1, 0], [1, 0]], atol=1e-9)
+
+
 def test_minima_refuses_a_square_without_a_minimum():
     with pytest.raises(NoMinimum, match="larger half_width"):
         minima(Wells(0.01), 0.5)

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd.functional import hessian
+from torch.func import grad
 
 from mamlbook.experiments.networks import Theorem1, theorem1
 from mamlbook.landscape import minima
@@ -94,7 +95,7 @@ def test_quadratics_obey_the_square_form_at_the_closed_form_solution(seed, fract
     w = stationary_point(maml_objective(f1, f2, alpha), torch.zeros(4, dtype=torch.float64))
     np.testing.assert_allclose(w, expected, atol=1e-7)
     assert torch.linalg.norm(gradient(maml_objective(f1, f2, alpha), w)) < 1e-10
-    measured = (torch.linalg.norm(gradient(f1, w)) / torch.linalg.norm(gradient(f2, w))).item()
+    measured = (torch.linalg.norm(grad(f1)(w)) / torch.linalg.norm(grad(f2)(w))).item()
     beta_2, L_1 = np.linalg.eigvalsh(H2)[0], np.linalg.eigvalsh(H1)[-1]
     assert measured <= square_bound(alpha, beta_2, L_1) * (1 + 1e-7)
 
@@ -106,7 +107,7 @@ def test_isotropic_quadratics_meet_the_square_form_and_break_the_printed_one(h1,
     eye, ones = torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     f1, f2 = quadratic(h1 * eye, ones), quadratic(h2 * eye, -ones)
     w = stationary_point(maml_objective(f1, f2, alpha), torch.zeros(2, dtype=torch.float64))
-    measured = (torch.linalg.norm(gradient(f1, w)) / torch.linalg.norm(gradient(f2, w))).item()
+    measured = (torch.linalg.norm(grad(f1)(w)) / torch.linalg.norm(grad(f2)(w))).item()
     assert measured == pytest.approx(square_bound(alpha, h2, h1), rel=1e-6)
     assert measured > printed_bound(alpha, h2, h1)
 
@@ -115,22 +116,22 @@ def test_the_mean_hessian_of_a_step_carries_the_gradient_across_it():
     f = network_loss(matrix(3, 2, seed=1), "softplus", order=12)
     w, alpha = matrix(6, seed=2), 1.0
     step_beta, step_L = step_spectrum(f, w, alpha)
-    before, after = gradient(f, w), gradient(f, w - alpha * gradient(f, w))
+    before, after = grad(f)(w), grad(f)(w - alpha * grad(f)(w))
     # grad(after) = (I - alpha G) grad(before), so the change is alpha G grad(before)
     rayleigh = ((before - after) @ before / (alpha * before @ before)).item()
     assert step_beta <= rayleigh <= step_L
     beta, L = spectrum(f, w)
     assert step_beta <= beta <= L <= step_L
-    for nodes in (5, 16):  # five nodes are as good as sixteen
-        np.testing.assert_allclose(
-            step_spectrum(f, w, alpha, nodes), (step_beta, step_L), atol=1e-6
-        )
+    # five nodes are as good as sixteen, here where the segment bends less than its start
+    sixteen = step_spectrum(f, w, alpha, nodes=16)
+    np.testing.assert_allclose((step_beta, step_L), sixteen, atol=1e-6)
+    assert step_beta < beta - 1e-3
 
 
 def test_nal_has_equal_gradient_norms():
     f1, f2 = network_loss(matrix(2, 1), "tanh", 0.3), network_loss(matrix(2, 1, seed=1), "tanh")
     w = stationary_point(nal_objective(f1, f2), torch.full((2,), 0.1, dtype=torch.float64))
-    np.testing.assert_allclose(gradient(f1, w), -gradient(f2, w), atol=1e-9)
+    np.testing.assert_allclose(grad(f1)(w), -grad(f2)(w), atol=1e-9)
 
 
 def test_geometry_reads_the_singular_values():
