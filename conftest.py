@@ -7,7 +7,11 @@ import pytest
 pytest_plugins = ["tools.nbval_plugin"]
 
 LOOK = re.compile(r"tests/browser/[^\[]*\[(?:.*-)?([\w/]+\.html-\w+-\d+)\]")
-ALONE = re.compile(r".*::test_a_committed_record_holds\[")  # long, and nothing to share
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Build the book first: one worker does it while the other begins with the chapters."""
+    items.sort(key=lambda item: item.path.name != "test_newcomer.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -23,6 +27,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
         def _split_scope(self, nodeid: str) -> str:
             if look := LOOK.match(nodeid):
                 return look[1]
-            return nodeid if ALONE.match(nodeid) else nodeid.split("::", 1)[0]
+            return nodeid.split("::", 1)[0]
 
     return Shared(config, log)

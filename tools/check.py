@@ -13,13 +13,11 @@ from collections import Counter
 from collections.abc import Callable
 
 from tools import HTML, ROOT, environment
-from tools.build import build
-from tools.links import broken
 
 WORKERS = "2"
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
 # In the order given, chapters first: they take longest, the short tests fill the end. What goes to
-# one worker together, conftest.py says.
+# one worker together, and what comes before all, conftest.py says.
 SPREAD = ["-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
 SKIPPED = ["-m", "not slow and not gpu"]
 
@@ -34,28 +32,17 @@ def layout() -> Outcome:
     return command("ruff", "format", "--check", ".")
 
 
-def strict_build() -> Outcome:
-    shutil.rmtree(HTML.parent, ignore_errors=True)
-    return verdict(build() == 0)
-
-
-def links() -> Outcome:
-    faults = broken(HTML)
-    print("\n".join(faults))
-    return verdict(not faults)
-
-
 def tests() -> Outcome:
-    """Every chapter under nbval, the package's tests, and the built pages in a browser."""
+    """The strict build from scratch, every chapter under nbval, the package's tests, and the built
+    pages in a browser."""
+    shutil.rmtree(HTML.parent, ignore_errors=True)
     return pytest(*NBVAL, *SPREAD, *SKIPPED, "chapters", "tests")
 
 
 PARTS: dict[str, Callable[[], Outcome]] = {
     "lint": lint,
     "layout of the code": layout,
-    "strict build": strict_build,
-    "links": links,
-    "chapters, tests, pages": tests,
+    "book, chapters, tests": tests,
 }
 
 
@@ -72,6 +59,7 @@ def pytest(*arguments: str) -> Outcome:
     """Run pytest, show what it says, and count from its closing line."""
     # Two workers share two cores: no library may take both.
     env = {**environment(), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # dozens of processes read what the first compiles
     with subprocess.Popen(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=ROOT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import HTML, ROOT
+from tools import ROOT
 from tools.links import broken
 from tools.vendor import MANIFEST, PACKAGES, manifest
 
@@ -79,8 +79,3 @@ def test_broken_links_are_told(tmp_path, body, fault):
     (tmp_path / "other.html").write_text('<p id="here">')
     (tmp_path / "index.html").write_text(body)
     assert [sentence.endswith(fault) for sentence in broken(tmp_path)] == [True] * bool(fault)
-
-
-@pytest.mark.skipif(not (HTML / "index.html").is_file(), reason="there is no book: run `make book`")
-def test_the_book_has_no_broken_links():
-    assert broken(HTML) == []

@@ -7,13 +7,10 @@ import nbformat
 import pytest
 
 import mamlbook
-from tools import HTML, ROOT
+from tools import ROOT
 from tools.notebooks import chapters
 from tools.reference import markup, uses
 
-needs_book = pytest.mark.skipif(
-    not (HTML / "reference.html").is_file(), reason="there is no book: run `make book`"
-)
 # The command lines, packages without code, and what only the engine calls.
 APART = "__main__ experiments fewshot fewshot.command"
 INSIDE = "blocks convolution curvature decode folding grouped optimisers passes"
@@ -32,13 +29,12 @@ def test_every_module_is_in_the_reference():
     assert found - exported - apart - inside <= told <= found
 
 
-@needs_book
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
-def test_a_chapter_links_to_what_it_uses(path):
+def test_a_chapter_links_to_what_it_uses(book, path):
     cells = nbformat.read(path, as_version=4).cells
     names = uses([cell.source for cell in cells if cell.cell_type == "code"])
     assert names
-    page = (HTML / path.relative_to(ROOT)).with_suffix(".html").read_text(encoding="utf-8")
+    page = (book / path.relative_to(ROOT)).with_suffix(".html").read_text(encoding="utf-8")
     linked = {link.rpartition(".")[2] for link in re.findall(r'reference\.html#([\w.]+)"', page)}
     assert {name.rpartition(".")[2] for name in names} <= linked
 

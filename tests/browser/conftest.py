@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,7 +16,7 @@ from playwright.sync_api import (
     Route,
 )
 
-from tools import HTML
+from tools import ROOT
 from tools.browser import REMEDY, chromium, launched, served, view
 
 
@@ -51,11 +52,9 @@ OpenPage = Callable[[Look], Page]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lacking = None if chromium() else REMEDY
-    if not (HTML / "index.html").is_file():
-        lacking = lacking or "There is no book to look at: build it with `make book`."
     places: dict[object, int] = {}
     for item in items:
-        if item.path.is_relative_to(HTML.parent.parent / "tests" / "browser"):
+        if item.path.is_relative_to(ROOT / "tests" / "browser"):
             item.add_marker(pytest.mark.browser)
             if lacking:
                 item.add_marker(pytest.mark.skip(reason=lacking))
@@ -75,10 +74,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def addresses() -> Iterator[dict[str, str]]:
+def addresses(book: Path) -> Iterator[dict[str, str]]:
     """Where the book stands: over http and as files."""
-    with served(HTML) as http:
-        yield {"http": http, "file": f"{HTML.as_uri()}/"}
+    with served(book) as http:
+        yield {"http": http, "file": f"{book.as_uri()}/"}
 
 
 @pytest.fixture(scope="package")
