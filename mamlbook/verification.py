@@ -29,15 +29,15 @@ TOLD = (
 )
 
 
-def verify(item: Item, folder: Path = records.RESULTS) -> str:
+def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | None = None) -> str:
     """Hold the record of `item` in `folder` against the code; return what was done, in a word.
 
     Every record must agree with its digests and say how it was made. An item that is not dear must
     have been made with the settings that it has now, and is made again: words and truth values
     must be the same, numbers agree to RELATIVE. A dear one may have settings of its own (a
     device, fewer seeds), under the names they have now; it must have been made from a commit, of
-    the images that the package takes now. Raises RecordError, in one sentence, at the first
-    mismatch.
+    the images that the package takes now. Rows that are `made` already, with the item's settings,
+    are not made again. Raises RecordError, in one sentence, at the first mismatch.
     """
     record = records.load(item.name, folder)
     settings = item.settings()
@@ -45,7 +45,8 @@ def verify(item: Item, folder: Path = records.RESULTS) -> str:
     if item.dear:
         _check_source(item, record)
         return "digest"
-    made = item.make_rows(settings)
+    if made is None:
+        made = item.make_rows(settings)
     rows = made[0] if isinstance(made, tuple) else made
     with tempfile.TemporaryDirectory() as scratch:  # as a reader of the file would have them
         records.save(Record(item.name, rows, {}), Path(scratch))
