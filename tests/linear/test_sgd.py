@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from mamlbook.linear import (
     draw_data,
@@ -53,6 +54,24 @@ def test_a_gradient_has_the_moments_of_one_on_rows(n):
         ):
             error = terms.std(axis=0) / np.sqrt(len(terms))
             assert np.all(np.abs(terms.mean(axis=0) - exact) <= 5 * error)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_gradient_has_the_law_of_one_on_rows(n):
+    """Whatever the moments: its parts, projections and length, by Kolmogorov and Smirnov."""
+    env = random_environment(3, d=3, families=2, noise=0.4)
+    stream = TaskStream([env], np.random.default_rng(n))
+    tasks = stream.tasks((1, 1, 30_000))
+    away = np.array([1.0, -0.5, 2.0])
+    drawn = stream.gradient(tasks, np.broadcast_to(away, tasks.w_star.shape), n)[0, 0]
+    w_star, rng = tasks.w_star[0, 0], np.random.default_rng(n + 10)
+    x, y = draw_data(env, tasks.family[0, 0], w_star, (n,), rng)
+    residual = np.einsum("tnd,td->tn", x, w_star + away) - y
+    on_rows = np.einsum("tnd,tn->td", x, residual) / n
+    for projection in (*np.eye(3), away, np.array([1.0, 2.0, 0.0])):  # the last across `away`
+        assert ks_2samp(drawn @ projection, on_rows @ projection).pvalue > 1e-3
+    lengths = (np.linalg.norm(g, axis=1) for g in (drawn, on_rows))
+    assert ks_2samp(*lengths).pvalue > 1e-3
 
 
 def test_at_the_solution_without_noise_there_is_no_gradient():
