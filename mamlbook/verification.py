@@ -32,12 +32,12 @@ TOLD = (
 def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | None = None) -> str:
     """Hold the record of `item` in `folder` against the code; return what was done, in a word.
 
-    Every record must agree with its digests and say how it was made. An item that is not dear must
-    have been made with the settings that it has now, and is made again: words and truth values
-    must be the same, numbers agree to RELATIVE. A dear one may have settings of its own (a
-    device, fewer seeds), under the names they have now; it must have been made from a commit, of
-    the images that the package takes now. Rows that are `made` already, with the item's settings,
-    are not made again. Raises RecordError, in one sentence, at the first mismatch.
+    Every record must agree with its digests and say how it was made, from a commit. An item that is
+    not dear must have been made with the settings that it has now, and is made again: words and
+    truth values must be the same, numbers agree to RELATIVE. A dear one may have settings of its
+    own (a device, fewer seeds), under the names they have now; it must have been made of the images
+    that the package takes now. Rows that are `made` already, with the item's settings, are not made
+    again. Raises RecordError, in one sentence, at the first mismatch.
     """
     record = records.load(item.name, folder)
     settings = item.settings()
@@ -89,14 +89,17 @@ def _check_provenance(item: Item, record: Record, settings: object) -> None:
                 f"The record {item.name} was made with {name} = {then.get(name, 'nothing')}, "
                 f"the item has {now.get(name, 'no such setting')}; {again}."
             )
+    if told["commit"].endswith("-dirty"):
+        raise RecordError(
+            f"The record {item.name} was made from changes that no commit holds; "
+            f"commit them and {again}."
+        )
 
 
 def _check_source(item: Item, record: Record) -> None:
     from mamlbook.fewshot.images import SOURCES
 
-    commit, images = record.provenance["commit"], record.provenance["data_digest"]
-    if commit.endswith("-dirty"):
-        raise RecordError(f"The record {item.name} was made from changes that no commit holds.")
+    images = record.provenance["data_digest"]
     if images != SOURCES[item.data].digest:
         raise RecordError(
             f"The record {item.name} was made of other images (digest {images}) than {item.data}'s."

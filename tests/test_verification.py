@@ -29,13 +29,15 @@ def test_a_dear_record_is_vouched_for(name):
 
 def test_every_other_record_is_held_by_a_chapter_against_the_rows_it_shows():
     """Under nbval it makes the rows, and its last cell ends in an error if a record differs."""
-    held = [
-        name
-        for path in chapters()
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code" and "verify(ITEMS[name], made=rows)" in cell.source
-        for name in re.findall(r'"(\w+)": ', cell.source)
-    ]
+    held = []
+    for path in chapters():
+        notebook = nbformat.read(path, as_version=4)
+        code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        for last in (cell for cell in code if "verify(ITEMS[name], made=rows)" in cell):
+            names = re.findall(r'"(\w+)": ', last)
+            for name in names:  # made there, not read from the record
+                assert any(re.search(rf"(?<!figures)\.{name}\(", cell) for cell in code)
+            held += names
     assert sorted(held + DEAR) == sorted(ITEMS)
 
 
@@ -50,6 +52,9 @@ def test_records_of_items_alone_are_committed():
     assert {path.stem for path in stored} == set(ITEMS)
     assert {path.suffix for path in stored} <= {".csv", ".json", ".npz"}
     assert sum(path.stat().st_size for path in stored) < 1_000_000
+    for name in ITEMS:
+        command = records.load(name).provenance["command"]
+        assert " /" not in command, f"{name} names a folder of one machine: {command}"
 
 
 @pytest.fixture
@@ -140,6 +145,16 @@ def test_other_settings_than_the_items_are_caught(results, tmp_path):
 def test_a_record_must_say_how_it_was_made(results, name):
     vouched(results, lambda record: replace(record, provenance=record.provenance | {name: None}))
     with pytest.raises(RecordError, match=f"does not tell its {name}"):
+        verify(ITEMS["fig2"], results)
+
+
+def test_a_record_must_be_made_from_a_commit(results):
+    def change(record: Record) -> Record:
+        commit = record.provenance["commit"] + "-dirty"
+        return replace(record, provenance=record.provenance | {"commit": commit})
+
+    vouched(results, change)
+    with pytest.raises(RecordError, match="fig2 was made from changes that no commit holds"):
         verify(ITEMS["fig2"], results)
 
 
