@@ -200,7 +200,7 @@ def test_a_rate_is_judged_by_the_search(other_records):
 
 
 def forged(**columns):
-    """Rows with these columns, each a value or a function of the rows."""
+    """Rows with these values in every line."""
     return lambda rows: rows.assign(**columns)
 
 

@@ -15,7 +15,6 @@ from tools.links import broken, read
 
 WARM_LIMIT = 15
 
-
 needs_git = pytest.mark.skipif(
     not (ROOT / ".git").exists() or not shutil.which("git") or not shutil.which("make"),
     reason="needs git, make and the repository's history",
