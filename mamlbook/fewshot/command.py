@@ -53,10 +53,8 @@ def train_cells(
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
     if device.startswith("cuda"):
-        groups: dict[str, list[Cell]] = {}
-        for cell in cells:
-            groups.setdefault(training.kind(cell), []).append(cell)
-        done = [one for group in groups.values() for one in train_group(group, out, device=device)]
+        groups = training.alike(cells)
+        done = [one for group in groups for one in train_group(group, out, device=device)]
         return sorted(done, key=lambda one: cells.index(one.cells[0]))
     if executor is None and workers == 1:
         return [one for cell in cells for one in train_group([cell], out, device=device)]

@@ -1,8 +1,10 @@
 """The outer step of many runs at once: every (run, task) pair is a group of one batch.
 
 On a GPU the step is captured as a CUDA graph, one for each number of hard tasks where easy and
-hard ones have different shapes, and replayed on the indices of the next tasks. Nothing in it
-waits for the host. On a CPU the same step runs as it is written.
+hard ones have different shapes, and replayed on the indices of the next tasks. Neither waits for
+the other from the first step of a block to its last: the tasks of all its steps are on the device
+already, and the host, which knows their kinds, only says which are next. On a CPU the same step
+runs as it is written.
 """
 
 from collections.abc import Callable
@@ -16,11 +18,11 @@ from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.optimisers import Optimiser
 from mamlbook.fewshot.tasks import Episodes, Shape, merge
 
-Tasks = list[tuple[np.ndarray, Episodes, Episodes]]  # of each run: flags, easy, hard
+Drawn = list[tuple[np.ndarray, Episodes, Episodes]]  # of each run: flags, easy, hard
 
 
 class GroupedStep:
-    """One outer step of R runs with `tasks` tasks each; images: uint8 (all, side, side, c)."""
+    """The outer steps of R runs with `tasks` tasks each; images: uint8 (all, side, side, c)."""
 
     def __init__(
         self,
@@ -34,44 +36,43 @@ class GroupedStep:
         self.images, self.tasks = images, tasks
         self.captured: dict[tuple, _Captured] = {}
 
-    def __call__(self, tasks: Tasks, course: torch.Tensor) -> None:
-        """Update the runs on their tasks, and add to their course (R, 2, 3)."""
-        flags = np.stack([each[0] for each in tasks])
-        _, easy, hard = tasks[0]
-        alike = easy.shape == hard.shape
-        if alike:
-            batches = [merge(*each) for each in tasks]
-            shapes = (easy.shape,)
-            indices = [_stack(batches)]
-            runs, order = [], np.arange(flags.size).reshape(flags.shape)
-        else:
-            shapes, indices, runs, places = self._sorted(tasks, flags)
-            order = np.argsort(np.concatenate(places)).reshape(flags.shape)
-        device = self.images.device
-        moved = [_to(array, device) for array in (order, flags.astype(np.int64), *runs)]
-        tensors = [*moved, *(tensor for pair in indices for tensor in pair)]
-        seen = self._run(shapes, len(runs), tensors)
-        course += seen
+    def block(self, drawn: Drawn, steps: range, course: torch.Tensor) -> None:
+        """Update the runs on these steps of the tasks drawn for a block; add to their course
+        (R, 2, 3)."""
+        flags = np.stack([own for own, *_ in drawn])
+        families = [_stack(kind) for kind in zip(*(pair for _, *pair in drawn), strict=True)]
+        if families[0].shape == families[1].shape:
+            families = [merge(self._to(flags.ravel()), *families)]
+        of_steps = flags.reshape(len(drawn), -1, self.tasks)
+        for step in steps:
+            own = of_steps[:, step]
+            kinds = [np.arange(own.size)]  # the places, run by run, of tasks of one shape
+            if len(families) == 2:
+                kinds = [np.flatnonzero(own == hard) for hard in (False, True)]
+            shapes, indices, runs = [], [], []
+            for family, places in zip(families, kinds, strict=True):
+                if not len(places):
+                    continue
+                run, task = np.divmod(places, self.tasks)
+                if len(families) == 2:
+                    runs.append(self._to(run))
+                next_ = family[self._to(run * flags.shape[1] + step * self.tasks + task)]
+                shapes.append(family.shape)
+                indices += [next_.support, next_.target]
+            order = np.argsort(np.concatenate(kinds)).reshape(own.shape)
+            moved = [self._to(array) for array in (order, own.astype(np.int64))]
+            course += self._run(tuple(shapes), len(runs), [*moved, *runs, *indices])
 
-    def _sorted(self, tasks: Tasks, flags: np.ndarray):
-        """The pairs of each shape together: shapes, indices, their runs, and their places."""
-        shapes, indices, runs, places = [], [], [], []
-        for kind in (False, True):
-            chosen = [np.flatnonzero(row == kind) for row in flags]
-            run = np.repeat(np.arange(len(flags)), [len(each) for each in chosen])
-            if not len(run):
-                continue
-            batches = [
-                each[1 + kind][_to(which, self.images.device)]
-                for each, which in zip(tasks, chosen, strict=True)
-            ]
-            shapes.append(batches[0].shape)
-            indices.append(_stack(batches))
-            runs.append(run)
-            places.append(run * self.tasks + np.concatenate(chosen))
-        return tuple(shapes), indices, runs, places
+    def _to(self, array: np.ndarray) -> torch.Tensor:
+        """On the device of the images, without waiting for it."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self.images.device.type == "cuda":
+            return tensor.pin_memory().to(self.images.device, non_blocking=True)
+        return tensor
 
-    def _run(self, shapes: tuple[Shape, ...], gathered: int, tensors: list[torch.Tensor]):
+    def _run(
+        self, shapes: tuple[Shape, ...], gathered: int, tensors: list[torch.Tensor]
+    ) -> torch.Tensor:
         def step(*tensors: torch.Tensor) -> torch.Tensor:
             return self._step(shapes, gathered, tensors)
 
@@ -143,13 +144,10 @@ class _Captured:
         return self.output
 
 
-def _stack(batches: list[Episodes]) -> tuple[torch.Tensor, torch.Tensor]:
-    return (
-        torch.cat([each.support for each in batches]),
-        torch.cat([each.target for each in batches]),
+def _stack(each: tuple[Episodes, ...]) -> Episodes:
+    """The tasks of all runs, run by run."""
+    return Episodes(
+        each[0].shape,
+        torch.cat([own.support for own in each]),
+        torch.cat([own.target for own in each]),
     )
-
-
-def _to(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

@@ -140,9 +140,9 @@ class Mixture:
         return flags, drawn[0], drawn[1]
 
 
-def merge(flags: np.ndarray, easy: Episodes, hard: Episodes) -> Episodes:
+def merge(flags: torch.Tensor, easy: Episodes, hard: Episodes) -> Episodes:
     """The hard task where flags[t], else the easy one; both must have one shape."""
-    which = torch.from_numpy(flags).to(easy.support.device)[:, None]
+    which = flags[:, None]
     return Episodes(
         easy.shape,
         torch.where(which, hard.support, easy.support),

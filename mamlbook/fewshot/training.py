@@ -181,16 +181,14 @@ class _Run:
             for problem, seeds in zip(self.problems, self.seeds, strict=True)
         ]
         course = self.curve[:, block]
-        for iteration in range(start, stop):
-            first = (iteration - block * BLOCK) * count
-            tasks = [
-                (flags[first : first + count], *(each[first : first + count] for each in pair))
-                for flags, *pair in drawn
-            ]
-            if self.step is not None:
-                self.step(tasks, course)
-            else:
-                self._singly(tasks, course, team)
+        steps = range(start - block * BLOCK, stop - block * BLOCK)
+        if self.step is not None:
+            self.step.block(drawn, steps, course)
+            return
+        for step in steps:
+            own = slice(step * count, (step + 1) * count)
+            tasks = [(flags[own], *(each[own] for each in pair)) for flags, *pair in drawn]
+            self._singly(tasks, course, team)
 
     def _singly(
         self,
@@ -202,7 +200,7 @@ class _Run:
         for row, (flags, easy, hard) in enumerate(tasks):
             theta = self.optimiser.theta[row : row + 1]
             if easy.shape == hard.shape:
-                batches, order = [merge(flags, easy, hard)], flags
+                batches, order = [merge(torch.from_numpy(flags), easy, hard)], flags
             else:
                 batches = [
                     each[torch.from_numpy(np.flatnonzero(flags == kind))]
@@ -250,7 +248,7 @@ class _Run:
         self.optimiser.restore(state)
 
 
-def kind(cell: Cell) -> str:
+def _kind(cell: Cell) -> str:
     """What cells that train together share: all but seed, setting and outer rate."""
     told = asdict(cell.settings)
     for free in ("outer_rate", "setting", "p"):
@@ -258,11 +256,19 @@ def kind(cell: Cell) -> str:
     return repr((cell.settings.data, told))
 
 
+def alike(cells: list[Cell]) -> list[list[Cell]]:
+    """The cells, those together that can train together."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(_kind(cell), []).append(cell)
+    return list(found.values())
+
+
 def _check_alike(cells: list[Cell]) -> None:
     if not cells:
         raise ValueError("There is no cell to train; give at least one seed.")
     for cell in cells:
-        if kind(cell) != kind(cells[0]):
+        if _kind(cell) != _kind(cells[0]):
             raise ValueError(
                 f"{cell.label} and {cells[0].label} cannot be trained together; only seed, "
                 "setting and outer rate may differ."

@@ -9,6 +9,7 @@ from mamlbook.fewshot import curvature, folding, learners, passes, tasks, traced
 from mamlbook.fewshot.convolution import Direct, Gemm
 from mamlbook.fewshot.network import Network
 from tests.fewshot import reference
+from tests.fewshot.devices import GPU
 
 ALGORITHMS = ("maml", "maml-first", "nal")
 NETWORKS = [
@@ -17,8 +18,7 @@ NETWORKS = [
     Network(32, 3, 5, 6, "strided", "leaky"),
     Network(32, 3, 5, 6, "pooled"),
 ]
-NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
+DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
 
 
 def case(network: Network, sets: int, device: str = "cpu", count: int = 3):

@@ -103,7 +103,7 @@ def test_mixture_draws_hard_tasks_with_its_probability():
         mixture = Mixture(family(distinct=True), family(), p, 10)
         flags, easy, hard = mixture.draw(10_000, (3,), "cpu")
         assert stats.binomtest(int(flags.sum()), 10_000, p).pvalue > 1e-3
-        merged = merge(flags, easy, hard)
+        merged = merge(torch.from_numpy(flags), easy, hard)
         assert torch.equal(merged.support[flags], hard.support[flags])
         assert torch.equal(merged.target[~flags], easy.target[~flags])
 
