@@ -131,7 +131,7 @@ def test_a_live_training_tells_of_every_task_and_ends_where_training_ends(held, 
     preset = live.Preset((Cifar(**small), Cifar(algorithm="nal", **small)))
     rows = live.watch(preset)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * 3 and lines[0].startswith("maml  step   25  course ")
+    assert len(lines) == 2 * 4 and lines[0].startswith("maml  step   25  course easy ")
     course = rows[rows["split"] == "course"]
     assert (course.groupby("algorithm")["tasks"].sum() == 60).all()
     assert sorted(set(course["iteration"])) == [25, 30]

@@ -79,12 +79,14 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
 
 
 def watch(preset: Preset) -> pd.DataFrame:
-    """`live`'s rows, each report printed as it comes."""
+    """`live`'s rows, each report printed as it comes, a line to a split."""
     reports = []
     for report in live(preset):
-        seen = report.iloc[0]
-        told = (f"{row.split} {row.hardness} {row.accuracy:.1f} %" for row in report.itertuples())
-        print(f"{seen.algorithm:6}step {seen.iteration:4}  {', '.join(told)}", flush=True)
+        for (algorithm, step, split), own in report.groupby(
+            ["algorithm", "iteration", "split"], sort=False
+        ):
+            told = (f"{row.hardness} {row.accuracy:.1f} %" for row in own.itertuples())
+            print(f"{algorithm:6}step {step:4}  {split:7}{', '.join(told)}", flush=True)
         reports.append(report)
     return pd.concat(reports, ignore_index=True)
 

@@ -30,14 +30,24 @@ def train_group(
 ) -> list[Trained]:
     """Train cells that are alike, together, or continue them; `out/LABEL/` keeps each."""
     held = images.load(cells[0].settings.data, device)
-    left = [cell for cell in cells if not training.finished(cell, held, out / cell.label)]
+    folders = [out / _name(cell, device) for cell in cells]
+    left = [
+        (cell, folder)
+        for cell, folder in zip(cells, folders, strict=True)
+        if not training.finished(cell, held, folder)
+    ]
     if len(left) > 1:
-        folder = out / f"{left[0].label}-and-{len(left) - 1}"
-        together = training.train(left, held, folder=folder, progress=progress)
-        for one in together.apart():
-            training.keep(one, held, out / one.cells[0].label)
+        folder = Path(f"{left[0][1]}-and-{len(left) - 1}")
+        together = training.train(
+            [cell for cell, _ in left], held, folder=folder, progress=progress
+        )
+        for one, (_, folder) in zip(together.apart(), left, strict=True):
+            training.keep(one, held, folder)
     how = {"threads": threads, "progress": progress and len(left) == 1}
-    return [training.train([cell], held, folder=out / cell.label, **how) for cell in cells]
+    return [
+        training.train([cell], held, folder=folder, **how)
+        for cell, folder in zip(cells, folders, strict=True)
+    ]
 
 
 def train_cells(
@@ -110,9 +120,16 @@ def _command(
     trained = train_cells(cells, out, device=device, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))
     for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
-        replace(out / f"{cell.label}.csv", own.to_csv(index=False).encode())
+        replace(out / f"{_name(cell, device)}.csv", own.to_csv(index=False).encode())
     rows = pd.concat(rows, ignore_index=True)
     print(evaluation.summarise(rows).to_string(index=False, float_format="%.3g"))
+
+
+def _name(cell: Cell, device: str) -> str:
+    """The cell's label, and the device's kind if it is not a CPU: from one seed another kind of
+    device draws other tasks, so neither goes on where the other stopped."""
+    kind = torch.device(device).type
+    return cell.label if kind == "cpu" else f"{cell.label}-{kind}"
 
 
 def _train_cell(cell: Cell, out: Path, device: str) -> Trained:

@@ -231,7 +231,7 @@ class _Run:
             {"cell": cell.label, "tasks": _digest(problem.training)}
             for cell, problem in zip(self.cells, self.problems, strict=True)
         ]
-        return {"settings": told, "data": self.digest}
+        return {"settings": told, "data": self.digest, "device": self.images.device.type}
 
     def course(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import pytest
 import torch
 import tyro
 
-from mamlbook.fewshot import command, evaluation, images, training
+from mamlbook.fewshot import checkpoints, command, evaluation, images, training
 from mamlbook.fewshot.settings import Cell
 from tests.fewshot import synthetic
 from tests.fewshot.run_to_be_killed import SETTINGS
@@ -95,6 +96,18 @@ def test_a_group_leaves_out_what_is_trained_and_keeps_each_cell(characters, tmp_
     assert [len(cells) for cells in trained] == [1, 1, 1]  # each found finished
     for one, other in zip(again, together, strict=True):
         assert torch.equal(one.theta, other.theta)
+
+
+def test_a_run_does_not_go_on_on_another_kind_of_device(characters, tmp_path):
+    """Its record would name the one device for what the other has done."""
+    names = [command._name(CELLS[0], device) for device in ("cpu", "cuda", "cuda:1")]
+    assert names == [CELLS[0].label, *2 * [f"{CELLS[0].label}-cuda"]]
+    training.train(CELLS[:1], characters, folder=tmp_path, progress=False)
+    (path,) = tmp_path.glob("*.json")
+    told = json.loads(path.read_bytes())
+    path.write_text(json.dumps(told | {"run": told["run"] | {"device": "cuda"}}))
+    with pytest.raises(checkpoints.CheckpointError, match="a run with other device; choose"):
+        training.train(CELLS[:1], characters, folder=tmp_path, progress=False)
 
 
 def said(words: list[str], capsys) -> str:
