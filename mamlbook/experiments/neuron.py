@@ -251,7 +251,7 @@ def finite(settings: Finite) -> pd.DataFrame:
             sources.append(("sample", repeat, empirical(tasks, figure, settings, outer)))
         for source, repeat, both in sources:
             for algorithm, objective in both.items():
-                for w in lowest(objective, figure.half_width, points=41):
+                for w in lowest(objective, figure.half_width, points=21):
                     told = [float(each.loss(w)) for each in (*exact.values(), test)]
                     rows.append((source, repeat, panels, algorithm, *w, *told))
     return pd.DataFrame(rows, columns=["source", "repeat", *COLUMNS, "test_loss"])
