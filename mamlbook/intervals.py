@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 
@@ -11,8 +12,13 @@ def half_width(values: Sequence[float]) -> float:
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         return float("nan")
+    return float(told_half_width(values.std(ddof=1), values.size))
+
+
+def told_half_width(sd: ArrayLike, count: int) -> np.ndarray:
+    """The same of `count` values of which only the standard deviation is told."""
     # Its quantile from scipy.special: to import scipy.stats takes a second.
-    return float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / np.sqrt(values.size))
+    return stdtrit(count - 1, 0.975) * np.asarray(sd) / np.sqrt(count)
 
 
 def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
