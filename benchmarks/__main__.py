@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 
 from benchmarks import gpu, race, scaling, work
+from mamlbook.fewshot import training
 
 TABLE = Path(__file__).with_name("table.md")
 
 
 def main() -> None:
     """Measure on all cores this process may use, and write the table."""
-    cores = len(os.sched_getaffinity(0))
+    cores = training.cores()
     lines = [
         "# One outer step of exact MAML, in seconds",
         "",

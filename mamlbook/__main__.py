@@ -1,7 +1,7 @@
 """The command line: python -m mamlbook list | reproduce ITEM | train ... | verify."""
 
 import difflib
-import json
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from mamlbook import records
-from mamlbook.experiments.catalogue import ITEMS, Item
+from mamlbook.experiments.catalogue import ITEMS, Item, check
 
 USAGE = """\
 usage: python -m mamlbook COMMAND
@@ -76,19 +76,24 @@ def reproduce(arguments: list[str]) -> int:
         """
         from mamlbook import figures
 
+        check(settings)
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"{out} is a file; choose a folder for --out.")
+        commit = records.commit()  # of the code that runs, whatever is committed meanwhile
         start = time.perf_counter()
         made = item.make(settings)
         rows, arrays = made if isinstance(made, tuple) else (made, {})
         told = records.provenance(
             settings,
-            command=f"python -m mamlbook reproduce {' '.join(arguments)}",
+            command=f"python -m mamlbook reproduce {shlex.join(arguments)}",
+            commit=commit,
             wall_seconds=time.perf_counter() - start,
             device=getattr(settings, "device", "cpu"),
             data_digest=_digest(item.data) if item.data else None,
         )
         stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
+        figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
         path = records.save(stored, out)
-        figure = getattr(figures, item.name)(*filter(len, (rows, arrays)))
         figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
         return 0
@@ -149,7 +154,7 @@ def _where(item: Item) -> str:
     stored = records.RESULTS / f"{item.name}.json"
     if not stored.exists():
         return "made in its chapter"
-    return f"results/{stored.name}, {json.loads(stored.read_text())['made'][:10]}"
+    return f"results/{stored.name}, {records.load(item.name).provenance['made'][:10]}"
 
 
 if __name__ == "__main__":

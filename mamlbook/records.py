@@ -47,16 +47,18 @@ def provenance(
     *,
     command: str,
     wall_seconds: float,
+    commit: str | None,
     device: str = "cpu",
     data_digest: str | None = None,
 ) -> dict[str, Any]:
-    """What a reader needs to repeat a run: `settings` is a (frozen) dataclass, seeds included."""
+    """What a reader needs to repeat a run: `settings` is a (frozen) dataclass, seeds included;
+    `commit` as `commit()` told it when the run began."""
     packages = [name for name in ("numpy", "scipy", "pandas", "torch") if name in sys.modules]
     return {
         "command": command,
         "settings": asdict(settings),
         "mamlbook": __version__,
-        "commit": _commit(),
+        "commit": commit,
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in packages},
         "device": device,
@@ -155,9 +157,11 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the source tree, marked when the tree has changes; None outside git."""
     try:
+        known = ["git", "ls-files", "--error-unmatch", Path(__file__).name]
+        subprocess.run(known, cwd=Path(__file__).parent, capture_output=True, check=True)
         said = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty"],
             cwd=Path(__file__).parent,

@@ -65,7 +65,7 @@ def difference(stored: pd.DataFrame, fresh: pd.DataFrame) -> str | None:
     for name in stored:
         then, now = stored[name], fresh[name]
         if all(pd.api.types.is_float_dtype(column) for column in (then, now)):
-            floor = ROUNDING * now.abs().max()
+            floor = ROUNDING * now[np.isfinite(now)].abs().max()
             alike = np.isclose(then, now, rtol=RELATIVE, atol=floor, equal_nan=True)
         else:
             alike = ((then == now) | (then.isna() & now.isna())).to_numpy()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mamlbook import figures
-from mamlbook.experiments import cells, cifar, live
+from mamlbook.experiments import cells, cifar, live, omniglot
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.experiments.paper import TABLE2, beside
 from mamlbook.fewshot import images, training
@@ -151,6 +151,13 @@ def test_a_live_training_is_refused_in_a_sentence(monkeypatch):
         next(live.live(cifar.PRESETS["full"]))
     with pytest.raises(ValueError, match="every 30 steps; it must be a multiple of 25"):
         live.Preset((), every=30)
+
+
+def test_settings_are_refused_before_any_training():
+    with pytest.raises(ValueError, match=r"p is 2\.0; a probability lies between 0 and 1"):
+        cifar.Scarcity(p=(0.5, 2.0))
+    with pytest.raises(ValueError, match="tasks is 1; a spread needs at least 2"):
+        omniglot.Dispersion(tasks=1)
 
 
 def test_example_tasks_are_of_training_classes(held):

@@ -20,7 +20,9 @@ class Settings:
 @pytest.fixture
 def stored(tmp_path):
     rows = pd.DataFrame({"algorithm": ["nal", "maml"], "accuracy": [1 / 3, np.pi * 1e-9]})
-    told = records.provenance(Settings(), command="python -m mamlbook", wall_seconds=1.23456)
+    told = records.provenance(
+        Settings(), command="python -m mamlbook", wall_seconds=1.23456, commit=None
+    )
     record = Record("table9", rows, told, {"landscape": np.arange(6.0).reshape(2, 3)})
     records.save(record, tmp_path)
     return record, tmp_path

@@ -1,7 +1,8 @@
 """Every figure and table that can be made again, by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
 
@@ -54,6 +55,33 @@ class Item:
                 f"{self.name} needs {missing.name}, which is not installed; "
                 "install it with `pip install 'mamlbook[fewshot]'`."
             ) from None
+
+
+POSITIVE = ("alpha", "half_width", "rate_maml", "rate_nal", "nal_rate", "sgd_rate", "zeta")
+
+
+def check(settings: Any) -> None:
+    """ValueError, naming the setting, unless each count is at least 1, each number finite, and
+    each rate, step, width and weight positive."""
+    for name, given in asdict(settings).items():
+        for value in _numbers(given):
+            least = 0 if name == "seed" else 1
+            if isinstance(value, int) and value < least:
+                raise ValueError(f"{name} is {value}; it must be at least {least}.")
+            if not math.isfinite(value) or (name in POSITIVE and not value > 0):
+                said = "positive" if name in POSITIVE else "finite"
+                raise ValueError(f"{name} is {value}; it must be {said}.")
+
+
+def _numbers(given: Any) -> Iterator[float]:
+    """The numbers of a setting, of nested ones too."""
+    if isinstance(given, dict):
+        given = tuple(given.values())
+    if isinstance(given, tuple | list):
+        for part in given:
+            yield from _numbers(part)
+    elif isinstance(given, int | float) and not isinstance(given, bool):
+        yield given
 
 
 ITEMS = {

@@ -49,10 +49,10 @@ def cells(variants: Iterable[Settings], budget: Budget) -> list[Cell]:
     return [Cell(settings, seed) for seed in range(budget.seeds) for settings in variants]
 
 
-def train(variants: Iterable[Settings], budget: Budget) -> list[Trained]:
-    """The cells, trained or found trained."""
+def train(variants: Iterable[Settings], budget: Budget, apart: str = "") -> list[Trained]:
+    """The cells, trained or found trained, in the folder that all share or in one `apart`."""
     todo = cells(variants, budget)
-    return train_cells(todo, CHECKPOINTS, device=budget.device, workers=budget.workers)
+    return train_cells(todo, CHECKPOINTS / apart, device=budget.device, workers=budget.workers)
 
 
 def evaluated(

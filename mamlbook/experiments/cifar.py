@@ -61,6 +61,11 @@ class Scarcity(Budget):
     p: tuple[float, ...] = (0.01, 0.1, 0.3, 0.6, 0.99)
     """Probabilities of a hard training task."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for p in self.p:
+            Cifar(p=p)  # refuses what is no probability
+
 
 @dataclass(frozen=True)
 class Controls(Budget):
@@ -111,7 +116,8 @@ def scarcity(settings: Scarcity) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     for p in settings.p:
         one = Cifar(p=p, **MAML)
         steps = max(1, round(cost / images_of_a_step(one)))
-        trained += train([one], replace(settings, iterations=steps))
+        # Apart: Table 2 has cells with these names and other lengths.
+        trained += train([one], replace(settings, iterations=steps), apart="scarcity")
     rows, arrays = evaluated(trained, settings)
     rows["p"] = rows["setting"].str.removeprefix("p=").astype(float)
     rows["images"] = [

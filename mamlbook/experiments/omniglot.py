@@ -98,6 +98,11 @@ class Dispersion(Budget):
     steps: int = 10
     """Inner steps that stand in for a task's optimum."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tasks < 2:
+            raise ValueError(f"tasks is {self.tasks}; a spread needs at least 2.")
+
 
 def alphabets(settings: Alphabets) -> pd.DataFrame:
     """Rows: network (untrained, trained), group, hardness, step, loss, accuracy, with ci95."""

@@ -50,7 +50,7 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     replace(folder / f"{stem}.safetensors", data)
     replace(folder / f"{stem}.json", json.dumps(told, indent=1).encode())
     for old in sorted(folder.glob("[0-9]*.json"))[:-2]:
-        old.unlink()
+        old.unlink(missing_ok=True)  # another command may share the cell
         old.with_suffix(".safetensors").unlink(missing_ok=True)
 
 

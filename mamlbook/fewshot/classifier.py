@@ -35,8 +35,9 @@ def fit(settings: Classifier, cell: Cell, images: ImageSet) -> Trained:
     families = (training.easy, training.hard)
     classes = sorted({index for family in families for group in family.groups for index in group})
     network = replace(few, outputs=len(classes))
-    theta = network.initial(seeds.initialisation)
-    optimiser = Optimiser("adam", theta, torch.full((1, 1), settings.rate))
+    device = images.images.device
+    theta = network.initial(seeds.initialisation).to(device)
+    optimiser = Optimiser("adam", theta, torch.full((1, 1), settings.rate, device=device))
     generator = torch.Generator().manual_seed(seeds.tasks)
     flat, pool = images.images.flatten(0, 1), training.easy.examples[classes]
     with single_threaded():
@@ -44,16 +45,16 @@ def fit(settings: Classifier, cell: Cell, images: ImageSet) -> Trained:
             label = torch.randint(len(pool), (settings.images,), generator=generator)
             place = torch.randint(pool.shape[1], (settings.images,), generator=generator)
             chosen = torch.tensor(classes)[label] * training.total + pool[label, place]
-            x = inputs(flat, chosen[None], theta.dtype)
+            x = inputs(flat, chosen[None].to(device), theta.dtype)
             logits, tape = passes.forward(network, theta, x, network.outputs)
-            passes.cross_entropy(tape, logits, label)
+            passes.cross_entropy(tape, logits, label.to(device))
             optimiser.update(passes.backward(network, theta, tape, 1))
     return Trained((cell,), {"theta": new_head(network, theta, few)}, 0.0)
 
 
 def new_head(network: Network, theta: torch.Tensor, few: Network) -> torch.Tensor:
     """theta (1, size) of `network` with its head replaced by `few`'s, all zeros."""
-    fresh = torch.zeros(1, few.size)
+    fresh = torch.zeros(1, few.size, device=theta.device)
     for part, old in zip(few.parts(fresh)[:-2], network.parts(theta)[:-2], strict=True):
         part.copy_(old)
     return fresh

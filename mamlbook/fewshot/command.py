@@ -31,19 +31,18 @@ def train_group(
     """Train cells that are alike, together, or continue them; `out/LABEL/` keeps each."""
     held = images.load(cells[0].settings.data, device)
     folders = [out / _name(cell, device) for cell in cells]
-    left = [
-        (cell, folder)
-        for cell, folder in zip(cells, folders, strict=True)
-        if not training.finished(cell, held, folder)
+    found = [
+        training.finished(cell, held, folder) for cell, folder in zip(cells, folders, strict=True)
     ]
-    if len(left) > 1:
-        folder = Path(f"{left[0][1]}-and-{len(left) - 1}")
-        together = training.train(
-            [cell for cell, _ in left], held, folder=folder, progress=progress
-        )
-        for one, (_, folder) in zip(together.apart(), left, strict=True):
-            training.keep(one, held, folder)
-    how = {"threads": threads, "progress": progress and len(left) == 1}
+    # All of them, also those found: a group that is named by what is left would change its name
+    # with each cell that is kept, and one that was cut between two would begin again.
+    if found.count(False) > 1:
+        folder = Path(f"{folders[0]}-and-{len(cells) - 1}")
+        together = training.train(cells, held, folder=folder, progress=progress).apart()
+        for one, folder, before in zip(together, folders, found, strict=True):
+            if not before:
+                training.keep(one, held, folder)
+    how = {"threads": threads, "progress": progress and found.count(False) == 1}
     return [
         training.train([cell], held, folder=folder, **how)
         for cell, folder in zip(cells, folders, strict=True)
@@ -60,9 +59,11 @@ def train_cells(
 ) -> list[Trained]:
     """Train cells: those that are alike together on a GPU, else one by one through `executor`
     (by default a pool of `workers` processes, or this one if there is but one)."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
+    if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
-    if device.startswith("cuda"):
+    if device == "cuda":
         groups = training.alike(cells)
         done = [one for group in groups for one in train_group(group, out, device=device)]
         return sorted(done, key=lambda one: cells.index(one.cells[0]))
@@ -128,8 +129,7 @@ def _command(
 def _name(cell: Cell, device: str) -> str:
     """The cell's label, and the device's kind if it is not a CPU: from one seed another kind of
     device draws other tasks, so neither goes on where the other stopped."""
-    kind = torch.device(device).type
-    return cell.label if kind == "cpu" else f"{cell.label}-{kind}"
+    return cell.label if device == "cpu" else f"{cell.label}-{device}"
 
 
 def _train_cell(cell: Cell, out: Path, device: str) -> Trained:

@@ -8,6 +8,7 @@ runs as it is written.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -126,7 +127,7 @@ class _Captured:
         self.inputs = [tensor.clone() for tensor in tensors]
         if known is None:  # warm-up, as the first capture demands; then undone
             before = {name: tensor.clone() for name, tensor in optimiser.state().items()}
-            side = torch.cuda.Stream()
+            side = _side_stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(2):
@@ -142,6 +143,12 @@ class _Captured:
             held.copy_(tensor)
         self.graph.replay()
         return self.output
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """One for all warm-ups: cuBLAS keeps memory for each stream that it has seen."""
+    return torch.cuda.Stream()
 
 
 def _stack(each: tuple[Episodes, ...]) -> Episodes:

@@ -218,10 +218,12 @@ class Cifar(Common):
     def __post_init__(self) -> None:
         super().__post_init__()
         _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal"))
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"p is {self.p}; a probability lies between 0 and 1.")
 
     @property
     def name(self) -> str:
-        return f"p={self.p:g}"
+        return f"p={self.p!r}"
 
     @property
     def network(self) -> Network:
@@ -276,7 +278,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A name that no other cell has, fit for a folder."""
+        """A name for all but how long the cell is trained and evaluated, fit for a folder."""
         told = (f"{key}={value}" for key, value in self.settings.particulars.items())
         settings = self.settings
         return "-".join((settings.data, settings.name, settings.algorithm, *told, str(self.seed)))

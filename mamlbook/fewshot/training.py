@@ -88,11 +88,7 @@ def train(
     start, spent = 0, 0.0
     if folder is not None:
         found = checkpoints.latest(folder, identity)
-        if found is not None and found.iteration > total:
-            raise checkpoints.CheckpointError(
-                f"{folder} is at iteration {found.iteration}, past the {total} asked for; "
-                "ask for more or choose another folder."
-            )
+        _check_length(found, total, folder)
         if found is not None:
             start, spent = found.iteration, found.seconds
             run.restore(found.state)
@@ -134,8 +130,12 @@ def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
 
 
 def finished(cell: Cell, images: ImageSet, folder: Path) -> bool:
-    """Whether `folder` holds the cell trained to its last iteration."""
+    """Whether `folder` holds the cell trained to its last iteration.
+
+    Raises CheckpointError if it is past it.
+    """
     found = checkpoints.latest(folder, _Run([cell], images, False).identity)
+    _check_length(found, cell.settings.iterations, folder)
     return found is not None and found.iteration == cell.settings.iterations
 
 
@@ -262,6 +262,14 @@ def alike(cells: list[Cell]) -> list[list[Cell]]:
     for cell in cells:
         found.setdefault(_kind(cell), []).append(cell)
     return list(found.values())
+
+
+def _check_length(found: checkpoints.Checkpoint | None, total: int, folder: Path) -> None:
+    if found is not None and found.iteration > total:
+        raise checkpoints.CheckpointError(
+            f"{folder} is at iteration {found.iteration}, past the {total} asked for; "
+            "ask for more, or move the folder away."
+        )
 
 
 def _check_alike(cells: list[Cell]) -> None:

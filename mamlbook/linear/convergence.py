@@ -10,7 +10,7 @@ import numpy as np
 
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.moments import P, mean_product
-from mamlbook.linear.population import maml_solution, nal_solution, q_matrix
+from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def training_law(
         within  = tr(E[H M H] E[v v']) - tr(M Q E[v v'] Q) + tr(M N),    between = tr(M Q E[vv'] Q),
     N the covariance that label noise gives to g. Raises ValueError as `q_matrix` does.
     """
+    check_step(1.0 if alpha is None else alpha, n1)
     if alpha is None:
         solution, means = nal_solution(env), env.covariances
     else:

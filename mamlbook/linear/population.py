@@ -85,14 +85,14 @@ def hard_range(d: int, m: float) -> tuple[float, float] | None:
     return (1 - c - root) / (2 * (1 + c)), (1 - c + root) / (2 * (1 + c))
 
 
-def check_step(alpha: float, samples: float) -> None:
+def check_step(alpha: float, samples: float | None) -> None:
     """ValueError, in one sentence, unless alpha > 0 and `samples` counts samples (inf allowed)."""
     if not (alpha > 0 and math.isfinite(alpha)):
         raise ValueError(f"The step size alpha must be positive, got {alpha:g}.")
-    if not samples >= 1 or (math.isfinite(samples) and samples != int(samples)):
+    if samples is None or not samples >= 1 or (math.isfinite(samples) and samples != int(samples)):
         raise ValueError(
             "The number of samples must be a whole number, at least 1 "
-            f"(or infinity, for a full-gradient step), got {samples:g}."
+            f"(or infinity, for a full-gradient step), got {samples}."
         )
 
 

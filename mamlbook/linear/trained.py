@@ -79,4 +79,8 @@ def trained(
             inner = None if alpha is None else stream.data(block, n2)
             h_matrix, h = normal_equations(block.w_star, outer, inner, alpha)
             matrix, right = matrix + h_matrix.sum(axis=(0, 1)), right + h.sum(axis=(0, 1))
+    if (np.linalg.matrix_rank(matrix, hermitian=True) < env.dimension).any():
+        raise ValueError(
+            "These tasks' data leave a direction undetermined; draw more tasks or samples."
+        )
     return np.linalg.solve(matrix, right[..., None])[..., 0]

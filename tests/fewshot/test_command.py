@@ -79,7 +79,7 @@ def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path,
         command.train_cells(CELLS, tmp_path, device="cuda")
 
 
-def test_a_group_leaves_out_what_is_trained_and_keeps_each_cell(characters, tmp_path, monkeypatch):
+def test_a_group_keeps_each_cell_and_what_was_trained_before(characters, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "load", lambda name, device="cpu": characters.to(device))
     (first,) = command.train_group(CELLS[:1], tmp_path)
     trained = []
@@ -88,7 +88,7 @@ def test_a_group_leaves_out_what_is_trained_and_keeps_each_cell(characters, tmp_
         trained.append([cell.seed for cell in cells]) or train(cells, *rest, **more)
     ))  # fmt: skip
     together = command.train_group(CELLS[:3], tmp_path, progress=False)
-    assert trained[0] == [1, 2]
+    assert trained[0] == [0, 1, 2]
     assert [one.cells[0].seed for one in together] == [0, 1, 2]
     assert torch.equal(together[0].theta, first.theta)
     trained.clear()
@@ -96,12 +96,36 @@ def test_a_group_leaves_out_what_is_trained_and_keeps_each_cell(characters, tmp_
     assert [len(cells) for cells in trained] == [1, 1, 1]  # each found finished
     for one, other in zip(again, together, strict=True):
         assert torch.equal(one.theta, other.theta)
+    with pytest.raises(checkpoints.CheckpointError, match="at iteration 2, past the 1 asked for"):
+        command.train_group(
+            [Cell(dataclasses.replace(TINY, iterations=1), seed) for seed in (0, 1)], tmp_path
+        )
+
+
+def test_a_group_that_was_cut_while_its_cells_were_kept_does_not_train_again(
+    characters, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(images, "load", lambda name, device="cpu": characters.to(device))
+    keep, steps = training.keep, []
+
+    def cut(one, *rest):
+        keep(one, *rest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "keep", cut)
+    with pytest.raises(KeyboardInterrupt):
+        command.train_group(CELLS[:3], tmp_path, progress=False)
+    monkeypatch.setattr(training, "keep", keep)
+    block = training._Run.block
+    monkeypatch.setattr(training._Run, "block", lambda *given: steps.append(1) or block(*given))
+    assert len(command.train_group(CELLS[:3], tmp_path, progress=False)) == 3
+    assert not steps
 
 
 def test_a_run_does_not_go_on_on_another_kind_of_device(characters, tmp_path):
     """Its record would name the one device for what the other has done."""
-    names = [command._name(CELLS[0], device) for device in ("cpu", "cuda", "cuda:1")]
-    assert names == [CELLS[0].label, *2 * [f"{CELLS[0].label}-cuda"]]
+    names = [command._name(CELLS[0], device) for device in ("cpu", "cuda")]
+    assert names == [CELLS[0].label, f"{CELLS[0].label}-cuda"]
     training.train(CELLS[:1], characters, folder=tmp_path, progress=False)
     (path,) = tmp_path.glob("*.json")
     told = json.loads(path.read_bytes())
