@@ -78,6 +78,8 @@ def test_the_other_items(held):
 def test_equal_cost_is_equal_in_the_images_that_are_drawn(held):
     small = {"iterations": 20, "seeds": 1, "filters": 2, "evaluation_tasks": 4}
     rows, arrays = made("scarcity", cifar.Scarcity(p=(0.1, 0.9), **small))
+    # Table 2 has cells with these names: apart, neither is refused for the other's length.
+    assert {path.name for path in cells.CHECKPOINTS.iterdir()} == {"scarcity"}
     assert len(rows) == 4 * 2 and arrays["accuracy"].shape == (len(rows), 1)
     per_step = {p: cifar.images_of_a_step(cifar.Cifar(p=p)) for p in (0.1, 0.5, 0.9)}
     for p, own in rows.groupby("p"):

@@ -461,6 +461,12 @@ def test_rates_cover_the_law():
         (lambda env: trained(env, **{**OK, "n1": 1, "tasks": 1}), "1 samples cannot determine 2"),
         (lambda env: trained(env, **{**OK, "tasks": np.array([0])}), "must have spread 0"),
         (lambda env: trained(env, **{**OK, "alpha": 0.5}), "must be a whole number.*got nan"),
+        (
+            lambda env: trained(flat(env), **{**OK, "tasks": np.array([0, 0])}),
+            "data leave a direction undetermined",
+        ),
+        (lambda env: training_law(env, alpha=None, n1=0), "whole number, at least 1 .*got 0"),
+        (lambda env: training_law(env, alpha=0.5, n1=5), "whole number, at least 1 .*got None"),
         (lambda env: theorem2_bound(env, n=10, T=5), "assumes bounded task solutions"),
         (
             lambda env: training_law(env, alpha=None, n1=5).bound(5, delta=1.0),
@@ -478,6 +484,14 @@ def test_bad_arguments_are_refused(call, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
         call(env)
     assert "\n" not in str(caught.value)
+
+
+def flat(env):
+    """The first of two single tasks has its inputs on a line, aslant: singular but for rounding."""
+    line = np.array([[0.3, 0.1], [0.1, 1 / 30]])
+    return dataclasses.replace(
+        env, covariances=np.stack([line, np.eye(2)]), spreads=np.zeros((2, 2, 2))
+    )
 
 
 OK = {

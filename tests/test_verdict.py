@@ -168,6 +168,13 @@ def test_an_image_claim_is_judged_by_its_record(forge, judge, level, expected):
     assert verdict.verdict(judge()) == expected
 
 
+def test_a_check_asks_the_interval_and_not_the_mean():
+    assert images.above(np.array([1.0, 1.1, 1.2])) and not images.above(np.array([-0.5, 0.5, 1.5]))
+    assert images.within(np.array([4.5, 4.6, 4.7]), 5)
+    assert not images.within(np.array([3.5, 4.5, 5.0]), 5)
+    assert not images.within(np.array([-5.0, -4.5, -3.5]), 5)
+
+
 @pytest.mark.parametrize(("small", "expected"), [(0.4, "reproduced"), (0.6, "not")])
 def test_the_spread_of_hard_tasks_is_judged_by_its_record(other_records, small, expected):
     def change(item, record):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -207,6 +208,8 @@ class Case:
         Case(["nal", None], ["nal", None], None),
         Case(["nal", "maml"], ["nal", "nal"], "x of row 2 is maml"),
         Case([1.0], [1.0, 2.0], "it has 1 rows, now 2"),
+        Case([1.0, np.inf], [1.0, np.inf], None),
+        Case([1.0, np.inf], [5.0, np.inf], "x of row 1 is 1.0, now 5.0"),
     ],
 )
 def test_tables_differ_where_they_differ(case):

@@ -36,6 +36,13 @@ def test_one_step_from_a_zero_head_is_the_nearest_class_mean(characters):
     assert all(torch.equal(new, old) for new, old in features)
 
 
+def test_all_of_it_is_on_the_device_of_the_images(characters):
+    """On tensors without data, as on a GPU, one that is left on the host is an error."""
+    images = dataclasses.replace(characters, images=characters.images.to("meta"))
+    trained = classifier.fit(classifier.Classifier(batches=1, images=8), CELL, images)
+    assert trained.theta.is_meta
+
+
 def test_a_classifier_of_all_classes_serves_tasks(characters):
     """Synthetic characters are easy to tell: after training, one step is far above chance."""
     trained = classifier.fit(classifier.Classifier(batches=100, images=64), CELL, characters)

@@ -1,4 +1,4 @@
-"""The grouped step as a CUDA graph demands it: checked without a GPU on tensors without data.
+"""The grouped step as a CUDA graph demands it, checked without a GPU on tensors without data.
 
 Reading such a "meta" tensor back to the host, a shape that depends on its values, or a host's
 tensor among them raises an error, as capture would.
