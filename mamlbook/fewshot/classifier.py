@@ -49,7 +49,7 @@ def fit(settings: Classifier, cell: Cell, images: ImageSet) -> Trained:
             logits, tape = passes.forward(network, theta, x, network.outputs)
             passes.cross_entropy(tape, logits, label.to(device))
             optimiser.update(passes.backward(network, theta, tape, 1))
-    return Trained((cell,), {"theta": new_head(network, theta, few)}, 0.0)
+    return Trained((cell,), {"theta": new_head(network, theta, few)}, 0.0, settings.batches)
 
 
 def new_head(network: Network, theta: torch.Tensor, few: Network) -> torch.Tensor:

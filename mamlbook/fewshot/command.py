@@ -25,24 +25,28 @@ def train_group(
     out: Path,
     *,
     device: str = "cpu",
+    until: int | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> list[Trained]:
-    """Train cells that are alike, together, or continue them; `out/LABEL/` keeps each."""
+    """Train cells that are alike, together, or continue them, until the outer step `until`;
+    `out/LABEL/` keeps each."""
     held = images.load(cells[0].settings.data, device)
     folders = [out / _name(cell, device) for cell in cells]
     found = [
-        training.finished(cell, held, folder) for cell, folder in zip(cells, folders, strict=True)
+        training.finished(cell, held, folder, until)
+        for cell, folder in zip(cells, folders, strict=True)
     ]
     # All of them, also those found: a group that is named by what is left would change its name
     # with each cell that is kept, and one that was cut between two would begin again.
     if found.count(False) > 1:
         folder = Path(f"{folders[0]}-and-{len(cells) - 1}")
-        together = training.train(cells, held, folder=folder, progress=progress).apart()
+        whole = training.train(cells, held, folder=folder, until=until, progress=progress)
+        together = whole.apart()
         for one, folder, before in zip(together, folders, found, strict=True):
             if not before:
                 training.keep(one, held, folder)
-    how = {"threads": threads, "progress": progress and found.count(False) == 1}
+    how = {"until": until, "threads": threads, "progress": progress and found.count(False) == 1}
     return [
         training.train([cell], held, folder=folder, **how)
         for cell, folder in zip(cells, folders, strict=True)
@@ -54,6 +58,7 @@ def train_cells(
     out: Path,
     *,
     device: str = "cpu",
+    until: int | None = None,
     executor: Executor | None = None,
     workers: int = 1,
 ) -> list[Trained]:
@@ -65,14 +70,17 @@ def train_cells(
         raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
     if device == "cuda":
         groups = training.alike(cells)
-        done = [one for group in groups for one in train_group(group, out, device=device)]
+        done = [
+            one for group in groups for one in train_group(group, out, device=device, until=until)
+        ]
         return sorted(done, key=lambda one: cells.index(one.cells[0]))
     if executor is None and workers == 1:
-        return [one for cell in cells for one in train_group([cell], out, device=device)]
+        how = {"device": device, "until": until}
+        return [one for cell in cells for one in train_group([cell], out, **how)]
     if executor is None:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return train_cells(cells, out, device=device, executor=pool)
-    return run_cells(partial(_train_cell, out=out, device=device), cells, executor)
+            return train_cells(cells, out, device=device, until=until, executor=pool)
+    return run_cells(partial(_train_cell, out=out, device=device, until=until), cells, executor)
 
 
 def run_cells(
@@ -95,9 +103,10 @@ def omniglot(
     device: str = "cpu",
     workers: int = 1,
     out: Path = OUT,
+    until: int | None = None,
 ) -> None:
     """Train a cell of Table 1 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, out)
+    _command(settings, seeds, first_seed, device, workers, out, until)
 
 
 def cifar(
@@ -107,18 +116,27 @@ def cifar(
     device: str = "cpu",
     workers: int = 1,
     out: Path = OUT,
+    until: int | None = None,
 ) -> None:
     """Train a cell of Table 2 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, out)
+    _command(settings, seeds, first_seed, device, workers, out, until)
 
 
 def _command(
-    settings: Settings, seeds: int, first_seed: int, device: str, workers: int, out: Path
+    settings: Settings,
+    seeds: int,
+    first_seed: int,
+    device: str,
+    workers: int,
+    out: Path,
+    until: int | None,
 ) -> None:
     if seeds < 1 or workers < 1:
         raise ValueError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
+    if until is not None and until < 1:
+        raise ValueError(f"until is {until}; it must be at least 1.")
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
-    trained = train_cells(cells, out, device=device, workers=workers)
+    trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))
     for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
         replace(out / f"{_name(cell, device)}.csv", own.to_csv(index=False).encode())
@@ -132,5 +150,5 @@ def _name(cell: Cell, device: str) -> str:
     return cell.label if device == "cpu" else f"{cell.label}-{device}"
 
 
-def _train_cell(cell: Cell, out: Path, device: str) -> Trained:
-    return train_group([cell], out, device=device, threads=1, progress=False)[0]
+def _train_cell(cell: Cell, out: Path, device: str, until: int | None) -> Trained:
+    return train_group([cell], out, device=device, until=until, threads=1, progress=False)[0]

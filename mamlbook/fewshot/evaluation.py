@@ -21,12 +21,12 @@ from mamlbook.fewshot.training import Trained, cores, single_threaded
 from mamlbook.intervals import half_width
 
 TABLE = [
-    "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
+    "configuration", "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
     "iterations", "device",
 ]  # fmt: skip
 KEYS = [
-    "setting", "algorithm", "optimiser", "outer_rate", "steps", "statistics", "split", "hardness",
-    "iterations", "device",
+    "configuration", "setting", "algorithm", "optimiser", "outer_rate", "steps", "statistics",
+    "split", "hardness", "iterations", "planned", "device",
 ]  # fmt: skip
 
 
@@ -81,11 +81,16 @@ def running_statistics(
 
 
 def evaluate(
-    cell: Cell, theta: torch.Tensor, images: ImageSet, *, statistics: str = "batch"
+    cell: Cell,
+    theta: torch.Tensor,
+    images: ImageSet,
+    *,
+    statistics: str = "batch",
+    iterations: int | None = None,
 ) -> pd.DataFrame:
     """Rows of one trained cell, theta (1, size): a row for each split and hardness.
 
-    500 tasks of each split, easy or hard with equal probability; accuracy in percent, its 95 %
+    iterations: outer steps taken, by default all that the settings plan. 500 tasks of each split, easy or hard with equal probability; accuracy in percent, its 95 %
     half-width over tasks. statistics: "batch" (transductive) or "running" (averages over
     adapted training tasks).
     """
@@ -109,6 +114,7 @@ def evaluate(
             )
             rows.append(
                 {
+                    "configuration": settings.configuration,
                     "setting": settings.name,
                     "algorithm": settings.algorithm,
                     "split": split,
@@ -121,7 +127,8 @@ def evaluate(
                     "statistics": statistics,
                     "optimiser": settings.optimiser,
                     "outer_rate": settings.rate,
-                    "iterations": settings.iterations,
+                    "iterations": settings.iterations if iterations is None else iterations,
+                    "planned": settings.iterations,
                     "device": device.type,
                 }
             )
@@ -138,7 +145,8 @@ def evaluate_all(
         (cell,) = each.cells
         changed = Cell(dataclasses.replace(cell.settings, **changes), cell.seed)
         theta = each.theta.to(images.images.device)
-        return evaluate(changed, theta, images, statistics=statistics)
+        how = {"statistics": statistics, "iterations": each.iterations}
+        return evaluate(changed, theta, images, **how)
 
     together = 1 if images.images.is_cuda else cores()
     with single_threaded(), ThreadPoolExecutor(together) as team:
@@ -205,7 +213,7 @@ def by_group(
         kinds[images.groups[group[0]]] = ("hard", family)
     kinds["distinct"] = ("easy", mixture.easy)
     for place, (name, (hardness, family)) in enumerate(kinds.items()):
-        _, _, drawn = Mixture(mixture.easy, family, 1.0, mixture.total).draw(
+        _, _, drawn = dataclasses.replace(mixture, hard=family, hard_probability=1.0).draw(
             count, (seeds.evaluation, place), flat.device
         )
         loss, accuracy = descent(settings.learner, settings.network, theta, flat, drawn, steps)

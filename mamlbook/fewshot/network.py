@@ -4,8 +4,8 @@ Four blocks of a 3 x 3 convolution without bias (a bias before batch norm does n
 norm with the statistics of the batch, and ReLU; then a linear head. "strided" halves the side in
 each convolution and takes the spatial mean before the head, which is Finn et al.'s network for
 Omniglot; "pooled" halves it by 2 x 2 max-pooling and flattens. "leaky" is the ReLU with slope
-0.01 of Antoniou et al. (2018). Convolutions and head start from Xavier's uniform distribution,
-scales at 1, shifts and biases at 0. Every parameter takes part in adaptation.
+0.01 of Antoniou et al. (2018). Convolutions are initialized from Xavier's uniform distribution, the
+head from the same, zeros or N(0, 1), scales at 1, shifts and biases at 0.
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,9 @@ class Network:
     filters: int = 64
     downsampling: Literal["strided", "pooled"] = "strided"
     activation: Literal["relu", "leaky"] = "relu"
+    head: Literal["xavier", "zeros", "normal"] = "xavier"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.downsampling not in ("strided", "pooled"):
@@ -39,6 +42,8 @@ class Network:
             )
         if self.activation not in ("relu", "leaky"):
             raise ValueError(f"activation is {self.activation!r}; choose 'relu' or 'leaky'.")
+        if self.head not in ("xavier", "zeros", "normal"):
+            raise ValueError(f"head is {self.head!r}; choose 'xavier', 'zeros' or 'normal'.")
         if self.side < 16 or self.filters < 1:
             raise ValueError(
                 f"The images have side {self.side} and the blocks {self.filters} filters; "
@@ -96,6 +101,22 @@ class Network:
             fan = weights.shape[2] + 9 * self.filters
             weights.uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
             scale.fill_(1)
-        fan = self.features + self.outputs
-        parts[-2].uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
+        if self.head == "xavier":
+            fan = self.features + self.outputs
+            parts[-2].uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
+        elif self.head == "normal":
+            parts[-2].normal_(generator=generator)
+        return theta
+
+    def standardized(self, images: torch.Tensor) -> torch.Tensor:
+        """The network's input of images (..., channels) in [0, 1]."""
+        if not self.mean:
+            return images
+        return (images - images.new_tensor(self.mean)) / images.new_tensor(self.std)
+
+    def weights_only(self, theta: torch.Tensor) -> torch.Tensor:
+        """theta (G, size) in place, with zeros for the scales and shifts of batch norm."""
+        for index, part in enumerate(self.parts(theta)[: 3 * BLOCKS]):
+            if index % 3:
+                part.zero_()
         return theta

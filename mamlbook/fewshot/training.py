@@ -32,11 +32,15 @@ BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, 
 
 @dataclass(frozen=True)
 class Trained:
-    """R cells after training: what a checkpoint holds, and the seconds it took."""
+    """R cells after training: what a checkpoint holds, and the seconds it took.
+
+    iterations: outer steps taken, fewer than the settings' if training was to stop early.
+    """
 
     cells: tuple[Cell, ...]
     state: checkpoints.State
     seconds: float
+    iterations: int
 
     @property
     def theta(self) -> torch.Tensor:
@@ -56,6 +60,7 @@ class Trained:
                 (cell,),
                 {name: t[row : row + 1] if t.ndim else t for name, t in self.state.items()},
                 self.seconds / len(self.cells),
+                self.iterations,
             )
             for row, cell in enumerate(self.cells)
         ]
@@ -66,6 +71,7 @@ def train(
     images: ImageSet,
     *,
     folder: Path | None = None,
+    until: int | None = None,
     threads: int | None = None,
     grouped: bool | None = None,
     save_every: float = 60.0,
@@ -73,6 +79,9 @@ def train(
     dtype: torch.dtype = torch.float32,
 ) -> Trained:
     """Train cells on the device of `images`; checkpoints in `folder`, every `save_every` seconds.
+
+    `until`: the outer step at which to stop, by default the settings' last. A later call goes on
+    from there; the rate decays over the settings' steps whenever training stops.
 
     The cells may differ in seed, setting and outer rate alone. On a GPU (or with `grouped`)
     all their tasks are one batch; else they run task by task on `threads` threads, by default
@@ -82,8 +91,7 @@ def train(
     """
     device = images.images.device
     run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped, dtype)
-    settings = cells[0].settings
-    total = settings.iterations
+    total = min(until or cells[0].settings.iterations, cells[0].settings.iterations)
     identity = run.identity
     start, spent = 0, 0.0
     if folder is not None:
@@ -106,37 +114,49 @@ def train(
             bar.set_postfix_str(run.course(start // BLOCK))
             start = stop
             due = time.monotonic() - saved >= save_every
-            if folder is not None and (due or start == total):
+            if folder is not None and (due or start == total or start % checkpoints.KEPT == 0):
                 saved = time.monotonic()
                 seconds = spent + saved - began
                 checkpoints.save(
                     folder, checkpoints.Checkpoint(start, seconds, run.state(start)), identity
                 )
     state = {name: tensor.clone() for name, tensor in run.state(total).items()}
-    return Trained(tuple(cells), state, spent + time.monotonic() - began)
+    return Trained(tuple(cells), state, spent + time.monotonic() - began, total)
 
 
 def untrained(cell: Cell) -> Trained:
     """A cell as it starts: the control of everything that training is said to do."""
     theta = cell.settings.network.initial(Seeds.of(cell.seed).initialisation)
-    return Trained((cell,), {"theta": theta, "curve": torch.zeros(1, 0, 2, 3)}, 0.0)
+    return Trained((cell,), {"theta": theta, "curve": torch.zeros(1, 0, 2, 3)}, 0.0, 0)
 
 
 def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
     """Write a finished cell's checkpoint, which `train` then finds in `folder`."""
     (cell,) = trained.cells
-    done = checkpoints.Checkpoint(cell.settings.iterations, trained.seconds, trained.state)
+    done = checkpoints.Checkpoint(trained.iterations, trained.seconds, trained.state)
     checkpoints.save(folder, done, _Run([cell], images, False).identity)
 
 
-def finished(cell: Cell, images: ImageSet, folder: Path) -> bool:
-    """Whether `folder` holds the cell trained to its last iteration.
+def finished(cell: Cell, images: ImageSet, folder: Path, until: int | None = None) -> bool:
+    """Whether `folder` holds the cell trained to its last iteration, or to `until`.
 
     Raises CheckpointError if it is past it.
     """
+    total = min(until or cell.settings.iterations, cell.settings.iterations)
     found = checkpoints.latest(folder, _Run([cell], images, False).identity)
-    _check_length(found, cell.settings.iterations, folder)
-    return found is not None and found.iteration == cell.settings.iterations
+    _check_length(found, total, folder)
+    return found is not None and found.iteration == total
+
+
+def at(cell: Cell, images: ImageSet, folder: Path, iteration: int) -> Trained:
+    """The cell as its checkpoint of this iteration in `folder` has it.
+
+    Raises CheckpointError if there is none.
+    """
+    found = checkpoints.latest(folder, _Run([cell], images, False).identity, iteration)
+    if found is None or found.iteration != iteration:
+        raise checkpoints.CheckpointError(f"{folder} has no checkpoint of iteration {iteration}.")
+    return Trained((cell,), found.state, found.seconds, iteration)
 
 
 class _Run:
@@ -154,16 +174,20 @@ class _Run:
         self.settings = settings = cells[0].settings
         self.network, self.learner = settings.network, settings.learner
         device = images.images.device
-        self.images = images.images.flatten(0, 1)
         self.seeds = [Seeds.of(cell.seed) for cell in cells]
         self.problems: list[Problem] = [
             cell.settings.problem(images, seeds.split)
             for cell, seeds in zip(cells, self.seeds, strict=True)
         ]
+        turned = self.problems[0].training.easy.turned
+        self.images = images.turns() if turned else images.images.flatten(0, 1)
         theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
         rates = torch.tensor([[cell.settings.rate] for cell in cells])
         self.optimiser = Optimiser(
-            settings.optimiser, theta.to(device, dtype), rates.to(device, dtype)
+            settings.optimiser,
+            theta.to(device, dtype),
+            rates.to(device, dtype),
+            settings.iterations if settings.schedule == "cosine" else None,
         )
         blocks = -(-settings.iterations // BLOCK)
         self.curve = torch.zeros(len(cells), blocks, 2, 3, device=device)
@@ -286,7 +310,13 @@ def _check_alike(cells: list[Cell]) -> None:
 def _digest(mixture: Mixture) -> str:
     """Of all that the tasks are drawn from."""
     told = [
-        (family.shape, family.groups, family.distinct, family.examples.numpy().tobytes())
+        (
+            family.shape,
+            family.groups,
+            family.distinct,
+            family.turned,
+            family.examples.numpy().tobytes(),
+        )
         for family in (mixture.easy, mixture.hard)
     ]
     return hashlib.sha256(repr((told, mixture.hard_probability)).encode()).hexdigest()[:16]
