@@ -129,7 +129,7 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def variants(settings: Table1 = Table1()) -> list[Omniglot]:  # noqa: B008
+def variants(settings: Table1 = Table1()) -> list[Omniglot]:
     """The cells of Table 1, for each seed."""
     return [
         Omniglot(setting=name, algorithm=algorithm, configuration=settings.configuration)

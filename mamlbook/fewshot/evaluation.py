@@ -21,8 +21,8 @@ from mamlbook.fewshot.training import Trained, cores, single_threaded
 from mamlbook.intervals import half_width
 
 TABLE = [
-    "configuration", "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
-    "iterations", "device",
+    "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
+    "iterations", "device", "configuration",
 ]  # fmt: skip
 KEYS = [
     "configuration", "setting", "algorithm", "optimiser", "outer_rate", "steps", "statistics",
@@ -90,9 +90,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Rows of one trained cell, theta (1, size): a row for each split and hardness.
 
-    iterations: outer steps taken, by default all that the settings plan. 500 tasks of each split, easy or hard with equal probability; accuracy in percent, its 95 %
-    half-width over tasks. statistics: "batch" (transductive) or "running" (averages over
-    adapted training tasks).
+    iterations: outer steps taken, by default all that the settings plan. 500 tasks of each split,
+    easy or hard with equal probability; accuracy in percent, its 95 % half-width over tasks.
+    statistics: "batch" (transductive) or "running" (averages over adapted training tasks).
     """
     if statistics not in ("batch", "running"):
         raise ValueError(f"statistics is {statistics!r}; choose 'batch' or 'running'.")

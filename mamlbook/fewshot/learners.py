@@ -38,7 +38,9 @@ class Learner:
                 f"algorithm is {self.algorithm!r}; choose 'maml', 'maml-first' or 'nal'."
             )
         if not 0 < self.inner_rate < float("inf"):
-            raise ValueError(f"The inner rate is {self.inner_rate}; it must be positive and finite.")
+            raise ValueError(
+                f"The inner rate is {self.inner_rate}; it must be positive and finite."
+            )
         if self.adapted not in ("all", "weights"):
             raise ValueError(f"adapted is {self.adapted!r}; choose 'all' or 'weights'.")
 

@@ -141,6 +141,8 @@ class Common:
         if self.schedule == "constant":
             apart.append("iterations")
         chosen = configured(self.configuration, self.algorithm)
+        if self.rate == self._paper_rate:
+            apart.append("outer_rate")
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
@@ -151,8 +153,10 @@ class Common:
     @property
     def rate(self) -> float:
         """The outer learning rate."""
-        if self.outer_rate is not None:
-            return self.outer_rate
+        return self._paper_rate if self.outer_rate is None else self.outer_rate
+
+    @property
+    def _paper_rate(self) -> float:
         return 1e-6 if self.algorithm.startswith("nal") else 1e-3
 
     @property
