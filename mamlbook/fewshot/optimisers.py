@@ -28,7 +28,8 @@ class Optimiser:
         self.moments = []
         if kind == "adam":
             self.moments = [torch.zeros_like(theta), torch.zeros_like(theta)]
-        self.count = torch.zeros((), device=theta.device)
+        # In double precision: 1 - 0.999^count has lost four digits in single after the first step.
+        self.count = torch.zeros((), dtype=torch.float64, device=theta.device)
 
     def update(self, gradient: torch.Tensor) -> None:
         """One step along the gradient (R, size)."""
