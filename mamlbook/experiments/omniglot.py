@@ -28,7 +28,6 @@ PRESETS = {
     ),
     "full": Preset((Omniglot(**ADAM), Omniglot(algorithm="nal-1", **NAL)), 500, "cuda"),
 }
-GRID = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,6 @@ class Table1Lineage(Table1):
     seeds: int = 3
     configuration: Configuration = "lineage"
     algorithms: tuple[str, ...] = ("maml", "nal-1")
-
-
-@dataclass(frozen=True)
-class Rates(Budget):
-    """The search for the outer rate over the paper's grid, in the Large setting.
-
-    The networks are half as wide as Table 1's.
-    """
-
-    iterations: int = 1000
-    seeds: int = 1
-    filters: int = 32
-    """Filters of each convolution."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +134,6 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `table1`."""
     return table1(settings)
-
-
-def omniglot_rates(settings: Rates) -> pd.DataFrame:
-    """A row for each algorithm, optimiser, rate, split and hardness."""
-    pairs = [("maml", "sgd"), ("nal-1", "sgd"), ("nal-10", "sgd"), ("maml", "adam")]
-    grid = [
-        Omniglot(algorithm=algorithm, optimiser=optimiser, outer_rate=rate)
-        for algorithm, optimiser in (*pairs, ("nal-1", "adam"))
-        for rate in GRID
-    ]
-    return evaluated(train(grid, settings), settings)[0]
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

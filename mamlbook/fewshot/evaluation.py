@@ -239,3 +239,14 @@ def _pieces(episodes: Episodes, large: bool) -> Iterator[Episodes]:
     together = 100 if large else 10
     for start in range(0, len(episodes.support), together):
         yield episodes[start : start + together]
+
+
+def distance_moved(trained: Trained) -> dict[str, Any]:
+    """How far training has moved a cell's parameters: Euclidean distance from the initialization,
+    beside the settings that tell cells of a search apart."""
+    (cell,) = trained.cells
+    settings = cell.settings
+    before = settings.network.initial(Seeds.of(cell.seed).initialisation)
+    moved = (trained.theta.cpu() - before).norm().item()
+    told = {name: getattr(settings, name) for name in ("configuration", "algorithm", "optimiser")}
+    return {**told, "outer_rate": settings.rate, "seed": cell.seed, "distance": moved}

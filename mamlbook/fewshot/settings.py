@@ -5,7 +5,8 @@ split into training and test classes, of the initial weights, of the training ta
 evaluation tasks.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,6 +24,7 @@ HARD_ALPHABETS = (
     "Sanskrit", "Bengali", "Braille", "Balinese", "Sylheti", "Oriya", "Kannada", "Ge_ez",
     "Tengwar", "Malay_(Jawi_-_Arabic)",
 )  # fmt: skip
+ARMS = ("wide", "few", "close")  # of the experiment on packing
 FC100_TEST = ("aquatic_mammals", "insects", "medium_mammals", "people")
 
 Configuration = Literal["text", "lineage", "strided"]
@@ -169,9 +171,10 @@ class Common:
 class Omniglot(Common):
     """A cell of Table 1: 5-way tasks of Omniglot's characters (C.4)."""
 
-    setting: Literal["large", "small", "all"] = "large"
-    """5 hard training and 5 hard test alphabets; one of each, Sanskrit and Bengali; or, to find
-    the hard ones, every alphabet for training."""
+    setting: Literal["large", "small", "all", "wide", "few", "close"] = "large"
+    """5 hard training and 5 hard test alphabets; one of each, Sanskrit and Bengali; to find the
+    hard ones, every alphabet for training; or, to take the causes apart, 5 hard training alphabets
+    of the ten permuted, as many characters of them as the first has, and the first alone."""
     algorithm: Literal["maml", "maml-first", "nal-1", "nal-10"] = "maml"
     """MAML (exact or first-order) with 1 shot, NAL adapted with 1 shot or with 10."""
     iterations: int = 20_000
@@ -187,7 +190,7 @@ class Omniglot(Common):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("setting", self.setting, ("large", "small", "all"))
+        _one_of("setting", self.setting, ("large", "small", "all", *ARMS))
         _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal-1", "nal-10"))
         if self.validation and self.setting != "large":
             raise ValueError(
@@ -233,6 +236,8 @@ class Omniglot(Common):
         if self.setting == "all":
             every = mixture(alphabets, alphabets, self.hard_probability, self.rotations)
             return Problem(every, {"train": mixture(alphabets, alphabets, 0.5)})
+        if self.setting in ARMS:
+            return self._arm(images, mixture, split)
         easy, hard = split_alphabets(alphabets, split)
         if self.setting == "small":
             hard = {"train": ["Sanskrit"], "test": ["Bengali"]}
@@ -244,6 +249,28 @@ class Omniglot(Common):
         return Problem(
             mixture(easy["train"], hard["train"], self.hard_probability, self.rotations),
             {name: mixture(easy[name], hard[name], 0.5) for name in splits},
+        )
+
+    def _arm(self, images: ImageSet, mixture: Callable[..., Mixture], split: int) -> Problem:
+        """An arm of the experiment on packing: the ten hard alphabets are permuted by the seed,
+        and the test is on one of them ("test") and on five ("test-5"), the same for every arm."""
+        easy, _ = split_alphabets(sorted(set(images.groups)), split)
+        hard = np.random.default_rng((split, 2)).permutation(HARD_ALPHABETS).tolist()
+        met = hard[:1] if self.setting == "close" else hard[:5]
+        training = mixture(easy["train"], met, self.hard_probability, self.rotations)
+        if self.setting == "few":  # of each alphabet the same share, in all as many as one has
+            most = len(_members(images, hard[:1])[0])
+            counts = [len(part) for part in np.array_split(np.arange(most), 5)]
+            groups = tuple(
+                group[:count] for group, count in zip(training.hard.groups, counts, strict=True)
+            )
+            training = replace(training, hard=replace(training.hard, groups=groups))
+        return Problem(
+            training,
+            {
+                "test": mixture(easy["test"], hard[5:6], 0.5),
+                "test-5": mixture(easy["test"], hard[5:], 0.5),
+            },
         )
 
 

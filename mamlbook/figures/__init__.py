@@ -28,18 +28,22 @@ from mamlbook.figures.hardness import (
 from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theorem1
 from mamlbook.figures.omniglot import (
+    ablation,
     alphabets,
     crossed,
     dispersion,
     omniglot_controls,
     omniglot_rates,
+    packing,
     table1,
+    table1_lineage,
 )
 from mamlbook.figures.style import NAMES, save, use_style
 from mamlbook.figures.verdict import verdicts
 
 __all__ = [
     "NAMES",
+    "ablation",
     "alphabets",
     "beyond",
     "budget",
@@ -63,6 +67,7 @@ __all__ = [
     "omniglot_controls",
     "omniglot_rates",
     "one_step",
+    "packing",
     "rates",
     "ratio_against_packing",
     "risk_against_samples",
@@ -71,6 +76,7 @@ __all__ = [
     "step_size_trap",
     "step_sizes",
     "table1",
+    "table1_lineage",
     "table2",
     "table3",
     "task_weights",
