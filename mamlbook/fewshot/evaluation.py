@@ -241,6 +241,26 @@ def _pieces(episodes: Episodes, large: bool) -> Iterator[Episodes]:
         yield episodes[start : start + together]
 
 
+def by_steps(trained: Trained, images: ImageSet, count: int, steps: int) -> pd.DataFrame:
+    """Rows (split, hardness, step, accuracy in percent, seed) of a cell: the mean accuracy on the
+    queries of `count` easy and as many hard tasks of each split after 0, 1, ... inner steps."""
+    (cell,) = trained.cells
+    settings, seeds = cell.settings, Seeds.of(cell.seed)
+    flat, rows = images.images.flatten(0, 1), []
+    theta = trained.theta.to(flat.device)
+    for place, (split, mixture) in enumerate(
+        settings.problem(images, seeds.split).evaluation.items()
+    ):
+        for kind, hardness in enumerate(("easy", "hard")):
+            only = dataclasses.replace(mixture, hard_probability=float(kind))
+            drawn = only.draw(count, (seeds.evaluation, place), flat.device)[1 + kind]
+            _, accuracy = descent(settings.learner, settings.network, theta, flat, drawn, steps)
+            for step, mean in enumerate(100 * accuracy.mean(0)):
+                row = {"split": split, "hardness": hardness, "step": step}
+                rows.append({**row, "accuracy": mean.item(), "seed": cell.seed})
+    return pd.DataFrame(rows)
+
+
 def distance_moved(trained: Trained) -> dict[str, Any]:
     """How far training has moved a cell's parameters: Euclidean distance from the initialization,
     beside the settings that tell cells of a search apart."""

@@ -258,12 +258,9 @@ class Omniglot(Common):
         hard = np.random.default_rng((split, 2)).permutation(HARD_ALPHABETS).tolist()
         met = hard[:1] if self.setting == "close" else hard[:5]
         training = mixture(easy["train"], met, self.hard_probability, self.rotations)
-        if self.setting == "few":  # of each alphabet the same share, in all as many as one has
-            most = len(_members(images, hard[:1])[0])
-            counts = [len(part) for part in np.array_split(np.arange(most), 5)]
-            groups = tuple(
-                group[:count] for group, count in zip(training.hard.groups, counts, strict=True)
-            )
+        if self.setting == "few":  # of each alphabet as many, in all as many as one has (or 4 more)
+            count = -(-len(_members(images, hard[:1])[0]) // 5)
+            groups = tuple(group[:count] for group in training.hard.groups)
             training = replace(training, hard=replace(training.hard, groups=groups))
         return Problem(
             training,

@@ -3,8 +3,10 @@
 from mamlbook.figures.cifar import (
     cifar_controls,
     cifar_rates,
+    cifar_steps,
     scarcity,
     table2,
+    table2_lineage,
     tasks,
 )
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
@@ -49,6 +51,7 @@ __all__ = [
     "budget",
     "cifar_controls",
     "cifar_rates",
+    "cifar_steps",
     "crossed",
     "dispersion",
     "fig1",
@@ -78,6 +81,7 @@ __all__ = [
     "table1",
     "table1_lineage",
     "table2",
+    "table2_lineage",
     "table3",
     "task_weights",
     "tasks",

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mamlbook import figures
-from mamlbook.experiments import cells, omniglot
+from mamlbook.experiments import causes, cells, omniglot
 from mamlbook.experiments.paper import TABLE1
 from mamlbook.fewshot import evaluation, images, training
-from mamlbook.fewshot.settings import Cell
+from mamlbook.fewshot.settings import ARMS, Cell, Omniglot
 
 TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
 
@@ -70,3 +70,45 @@ def test_controls_tell_every_question():
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="seeds is 0; it must be at least 1"):
         dataclasses.replace(omniglot.Table1(), seeds=0)
+
+
+def test_a_configuration_s_table_and_its_causes():
+    tiny = TINY | {"filters": 2}
+    rows, arrays = omniglot.table1_lineage(
+        omniglot.Table1Lineage(**tiny | {"iterations": 2}, until=1)
+    )
+    assert set(rows["configuration"]) == {"lineage"} and set(rows["algorithm"]) == {"maml", "nal-1"}
+    assert set(rows["iterations"]) == {1} and set(rows["planned"]) == {2}
+    assert set(rows["optimiser"]) == {"adam"}
+    figures.table1_lineage(rows, arrays)
+    rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))
+    assert set(rows["split"]) == {"train", "validation"} and (rows["distance"] > 0).all()
+    assert len(rows.value_counts(["configuration", "algorithm", "optimiser", "outer_rate"])) == 16
+    figures.omniglot_rates(rows, arrays)
+    rows, arrays = causes.ablation(causes.Ablation(**tiny))
+    assert list(dict.fromkeys(rows["part"])) == list(causes.PARTS)
+    figures.ablation(rows, arrays)
+
+
+def test_the_arms_differ_in_what_they_say(characters):
+    rows, arrays = causes.packing(causes.Packing(**TINY | {"filters": 2}))
+    assert set(rows["setting"]) == set(ARMS) and set(rows["split"]) == {"test", "test-5"}
+    figures.packing(rows, arrays)
+    held = images.load("omniglot-binary")
+    for seed in range(10):
+        wide, few, close = (
+            Omniglot(configuration="lineage", setting=arm).problem(held, seed) for arm in ARMS
+        )
+        counts = [sum(map(len, each.training.hard.groups)) for each in (wide, few, close)]
+        assert counts[0] > 3 * counts[1] and 0 <= counts[1] - counts[2] <= 4
+        assert len(few.training.hard.groups) == 5 and len(close.training.hard.groups) == 1
+        assert {c for g in few.training.hard.groups for c in g} <= {
+            c for g in wide.training.hard.groups for c in g
+        }
+        assert wide.training.hard.groups[0] == close.training.hard.groups[0]
+        for split in ("test", "test-5"):
+            met = [each.evaluation[split].hard.groups for each in (wide, few, close)]
+            assert met[0] == met[1] == met[2]
+            assert not {c for g in met[0] for c in g} & {
+                c for g in wide.training.hard.groups for c in g
+            }
