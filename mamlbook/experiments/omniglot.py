@@ -86,7 +86,11 @@ class Controls(Budget):
 
 @dataclass(frozen=True)
 class Dispersion(Budget):
-    """Distances of adapted parameters, a measured stand-in for r_H, r_E and R."""
+    """Distances of adapted parameters, a measured stand-in for r_H, r_E and R.
+
+    Large's tasks and Small's are adapted from the same network: the spread of adapted weights
+    grows with the network's own scale, and two networks have two.
+    """
 
     iterations: int = 20_000
     tasks: int = 100
@@ -181,10 +185,22 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
 
 
 def dispersion(settings: Dispersion) -> pd.DataFrame:
-    """Rows (setting, seed, split, part, R, r_easy, r_hard), at MAML's solution by Adam."""
-    trained = train([Omniglot(setting=name, **ADAM) for name in SETTINGS], settings)
-    held = images.load("omniglot", settings.device)
+    """Rows (setting, seed, split, part, R, r_easy, r_hard, network): tasks of Large and of Small,
+    adapted from one initialization, MAML's in Large ("trained") or none at all ("untrained")."""
+    large = Omniglot(setting="large", configuration=settings.configuration)
+    trained = train([large], settings)
+    held = images.load(large.data, settings.device)
     return pd.concat(
-        [geometry.dispersion(one, held, settings.tasks, settings.steps) for one in trained],
+        [
+            geometry.dispersion(one, name, held, settings.tasks, settings.steps).assign(
+                network=network
+            )
+            for network, many in (
+                ("trained", trained),
+                ("untrained", [training.untrained(one.cells[0]) for one in trained]),
+            )
+            for one in many
+            for name in SETTINGS
+        ],
         ignore_index=True,
     )

@@ -149,7 +149,7 @@ def crossed(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 def dispersion(rows: pd.DataFrame) -> Figure:
     """r_E, r_H and R in both settings, a mark for each seed, by split."""
     figure, grid = subplots(1, 2, height=2.8, sharey=True)
-    part = rows[rows["part"] == "features"]
+    part = rows[(rows["part"] == "features") & (rows["network"] == "trained")]
     kinds = {"r_easy": ("$r_E$", COLOURS["easy"]), "r_hard": ("$r_H$", COLOURS["hard"])}
     kinds["R"] = ("$R$", GREY)
     for axes, split in zip(grid, fewshot.SPLITS, strict=True):

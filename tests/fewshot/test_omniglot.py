@@ -36,6 +36,12 @@ def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
     told = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
     assert {path.name for path in tmp_path.iterdir()} == trained
     assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
+    keys = ["network", "seed", "split", "part"]
+    easy = told.pivot(index=keys, columns="setting", values="r_easy")
+    # From one network Large's easy tasks and Small's are the same tasks, and spread alike.
+    np.testing.assert_allclose(easy["large"], easy["small"], rtol=1e-12)
+    hard = told.pivot(index=keys, columns="setting", values="r_hard")
+    assert (hard["large"] != hard["small"]).all()
 
 
 def test_crossed_networks_are_table1s_on_the_other_settings_tasks(tmp_path):
