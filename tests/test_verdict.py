@@ -178,8 +178,9 @@ def test_a_check_asks_the_interval_and_not_the_mean():
 @pytest.mark.parametrize(("small", "expected"), [(0.4, "reproduced"), (0.6, "not")])
 def test_the_spread_of_hard_tasks_is_judged_by_its_record(other_records, small, expected):
     def change(item, record):
-        spread = record.rows["setting"].map({"small": small, "large": 0.5})
-        return replace(record, rows=record.rows.assign(r_hard=spread + 0.01 * record.rows["seed"]))
+        rows = record.rows.assign(network="trained")
+        spread = rows["setting"].map({"small": small, "large": 0.5}) + 0.01 * rows["seed"]
+        return replace(record, rows=rows.assign(r_hard=spread))
 
     other_records(change)
     assert verdict.verdict(images.dispersion()) == expected
@@ -204,6 +205,7 @@ def test_a_rate_is_judged_by_the_search(other_records):
         def change(item, record):
             rows = record.rows.copy()
             rows["accuracy"] = 50.0 + 40 * (rows["outer_rate"] == rate)
+            rows["accuracy_ci95_tasks"] = 1.0
             return replace(record, rows=rows)
 
         return change

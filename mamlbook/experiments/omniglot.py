@@ -136,8 +136,18 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
 
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """As `table1`."""
-    return table1(settings)
+    """As `table1`, with the distance that training moved the weights, and with the untrained
+    networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
+    trained = train(variants(settings), settings)
+    rows, arrays = evaluated(trained, settings)
+    moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
+    keys = ["setting", "algorithm"]
+    rows = rows.merge(moved.groupby(keys, as_index=False).distance.mean(), on=keys)
+    nal = [one.cells[0] for one in trained if one.cells[0].settings.algorithm == "nal-1"]
+    bare, own = evaluated([training.untrained(cell) for cell in nal], settings)
+    rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
+    accuracy = np.concatenate([arrays["accuracy"], own["accuracy"]])
+    return rows, {"accuracy": accuracy, "course": courses(trained, settings)}
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

@@ -57,7 +57,7 @@ def table1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 def table1_lineage(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """As `table1`."""
-    return table1(rows, arrays)
+    return table1(rows[rows["algorithm"] != "none"], arrays)
 
 
 def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:

@@ -83,8 +83,13 @@ def test_a_configuration_s_table_and_its_causes():
     rows, arrays = omniglot.table1_lineage(
         omniglot.Table1Lineage(**tiny | {"iterations": 2}, until=1)
     )
-    assert set(rows["configuration"]) == {"lineage"} and set(rows["algorithm"]) == {"maml", "nal-1"}
-    assert set(rows["iterations"]) == {1} and set(rows["planned"]) == {2}
+    assert set(rows["configuration"]) == {"lineage"}
+    assert set(rows["algorithm"]) == {"maml", "nal-1", "none"}
+    bare = rows["algorithm"] == "none"
+    assert set(rows["iterations"][~bare]) == {1} and set(rows["iterations"][bare]) == {0}
+    assert set(rows["planned"]) == {2}
+    assert ((rows["distance"] > 0) == ~bare).all()
+    assert len(arrays["accuracy"]) == len(rows)
     assert set(rows["optimiser"]) == {"adam"}
     figures.table1_lineage(rows, arrays)
     rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))
