@@ -10,6 +10,7 @@ from pathlib import Path
 import tyro
 
 from mamlbook import records
+from mamlbook.errors import ComputationError, Stopped
 from mamlbook.experiments.catalogue import ITEMS, Item, check
 
 USAGE = """\
@@ -38,6 +39,20 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    except ComputationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signum
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        print(f"{error.strerror}: {error.filename}; nothing was half-written.", file=sys.stderr)
+        return 1
 
 
 def known(kind: str, name: str, names) -> str:
@@ -91,9 +106,10 @@ def reproduce(arguments: list[str]) -> int:
             device=getattr(settings, "device", "cpu"),
             data_digest=_digest(item.data) if item.data else None,
         )
+        records.check_finite(rows, item.name)
         stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
+        path = records.save(stored, out)  # before the drawing, which may fail
         figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
-        path = records.save(stored, out)
         figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
         return 0
