@@ -1,0 +1,1 @@
+def verdict(d): return d.kind
