@@ -98,7 +98,7 @@ def diagnose(
         raise TableError("The steps are whole numbers from 1 to 100, such as --steps 1 5.")
     settings = Settings(support, adapt, tuple(sorted(set(steps))))
     tasks = tasks if isinstance(tasks, Tasks) else from_arrays(tasks)
-    names, rows, dropped = standardised(tasks, support, len(methods.RATES) * len(settings.steps))
+    names, rows, dropped = standardised(tasks, support, methods.GRID * len(settings.steps))
     try:
         return _diagnosed(names, rows, dropped, tasks.features, settings, begin)
     except np.linalg.LinAlgError:
@@ -198,7 +198,7 @@ def gain_map(
     one = fold_sums(moments.one)
     nal = solve(one.sum(0) - one)
     rows = []
-    for alpha in methods.rates(moments, adapted):
+    for alpha in 3 * methods.rates(moments, adapted):
         for m in sizes:
             part = fold_sums(moments.quadratic(alpha, m))
             rest = part.sum(0) - part

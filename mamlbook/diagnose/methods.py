@@ -18,7 +18,8 @@ from mamlbook.diagnose.solutions import (
 )
 
 PENALTIES = (1e-6, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-RATES = tuple(1.9 * 0.7**k for k in range(12))  # times one over the median largest eigenvalue
+GRID = 12  # inner learning rates
+SHARES = tuple(0.7**k for k in range(GRID))  # of a task's mean residual
 NAMES = {
     "none": "no adaptation",
     "alone": "each task alone (ridge)",
@@ -56,8 +57,12 @@ def mask(parameters: int, adapt: str) -> np.ndarray:
 
 
 def rates(moments: quadratics.Moments, adapted: np.ndarray) -> np.ndarray:
-    """Inner learning rates to try, largest first: (12,)."""
-    return np.array(RATES) / np.median(quadratics.largest_eigenvalues(moments.one, adapted))
+    """Inner learning rates to try, largest first: (GRID,).
+
+    From just below 2/lambda, beyond which a step is unstable on the steepest task, to a fiftieth.
+    """
+    steepest = quadratics.largest_eigenvalues(moments.one, adapted).max()
+    return 1.9 / steepest * 50.0 ** (-np.arange(GRID) / (GRID - 1))
 
 
 def candidates(
@@ -130,8 +135,7 @@ def fixed_effects(rows: list[np.ndarray], moments: quadratics.Moments, m: int) -
     within[:, 1:, 0] = 0
     adapted = mask(within.shape[-1] - 1, "intercept")
     only = quadratics.moments(rows, adapted)
-    shares = [1.0, *(share for share in RATES if share < 1)]
-    return tuned(within, np.stack([only.quadratic(share, m) for share in shares]))
+    return tuned(within, np.stack([only.quadratic(share, m) for share in SHARES]))
 
 
 def ridge(support: np.ndarray, query: np.ndarray) -> np.ndarray:
