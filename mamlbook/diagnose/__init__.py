@@ -1,6 +1,6 @@
 """Should MAML be used on these tasks? Tables of regression tasks in, a diagnosis out.
 
-    table of tasks -> quadratics -> initializations, losses -> rows -> report
+table of tasks -> quadratics -> initializations, losses -> rows -> report
 """
 
 from mamlbook.diagnose.diagnosis import Diagnosis, Settings, diagnose

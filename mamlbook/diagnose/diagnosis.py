@@ -183,9 +183,7 @@ def _methods(losses: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def gain_map(
-    moments: quadratics.Moments, adapted: np.ndarray, counts: np.ndarray
-) -> pd.DataFrame:
+def gain_map(moments: quadratics.Moments, adapted: np.ndarray, counts: np.ndarray) -> pd.DataFrame:
     """The gain of one step over m and alpha, both methods at the same alpha, by folds left out.
 
     Columns: m, alpha, gain, extrapolated (m beyond most tasks' rows), unstable (alpha times some
@@ -205,8 +203,11 @@ def gain_map(
             values = np.linalg.eigvalsh(rest[:, :-1, :-1])
             value = np.nan
             if np.all(values[:, 0] > 1e-9 * values[:, -1]):
-                above, below = quadratics.loss(part, nal).sum(), quadratics.loss(part, solve(rest)).sum()
-                value = above / below if below > 0 else np.nan
+                above, below = (
+                    quadratics.loss(part, nal).sum(),
+                    quadratics.loss(part, solve(rest)).sum(),
+                )
+                value = above / below if min(above, below) > 0 else np.nan
             rows.append((int(m), float(alpha), float(value), m > middle - 1, alpha * most >= 2))
     return pd.DataFrame(rows, columns=["m", "alpha", "gain", "extrapolated", "unstable"])
 

@@ -43,7 +43,11 @@ def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
         lines.append(f"{NAMES[row.method]:36}{row.loss:9.4f}{interval:>20}{row.over_maml:11.3f}")
     yield "Methods: mean squared error on new rows, as a share of the target's variance", lines
 
-    rows = d.rows if len(d.rows) <= SHOWN else d.rows.iloc[[*range(SHOWN // 2), *range(-SHOWN // 2, 0)]]
+    rows = (
+        d.rows
+        if len(d.rows) <= SHOWN
+        else d.rows.iloc[[*range(SHOWN // 2), *range(-SHOWN // 2, 0)]]
+    )
     lines = [f"{'':24}{'rows':>6}{'left':>8}{'before':>9}{'NAL':>9}{'MAML':>9}{'of change':>11}"]
     for row in rows.itertuples():
         lines.append(
@@ -99,7 +103,10 @@ def page(diagnosis: Diagnosis, title: str) -> str:
     """The report as one HTML file with its pictures inside, which asks for nothing else."""
     from mamlbook.figures import diagnose as figures
 
-    parts = [f"<h1>{html.escape(title)}</h1>", f"<p><strong>{html.escape(diagnosis.verdict)}</strong></p>"]
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p><strong>{html.escape(diagnosis.verdict)}</strong></p>",
+    ]
     for heading, lines in sections(diagnosis):
         table = [line for line in lines if "   " in line]
         prose = [line for line in lines if "   " not in line]

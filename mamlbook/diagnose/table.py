@@ -66,9 +66,7 @@ def read(path: Path) -> pd.DataFrame:
         ) from None
 
 
-def from_frame(
-    frame: pd.DataFrame, task: str, target: str, features: Sequence[str] = ()
-) -> Tasks:
+def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[str] = ()) -> Tasks:
     """The tasks in a table with one row for each observation.
 
     Without `features` every other column is one. Raises TableError, in one sentence.
@@ -171,7 +169,10 @@ def standardised(
         )
     sizes = [len(tasks.targets[i]) for i in kept]
     z = np.column_stack(
-        [np.vstack([tasks.inputs[i] for i in kept]), np.concatenate([tasks.targets[i] for i in kept])]
+        [
+            np.vstack([tasks.inputs[i] for i in kept]),
+            np.concatenate([tasks.targets[i] for i in kept]),
+        ]
     )
     names = [*tasks.features, "the target"]
     with np.errstate(all="ignore"):

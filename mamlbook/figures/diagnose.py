@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HELPED, HURT = COLOURS["maml"], COLOURS["nal"]
 ALT = {
-    "tasks": "Each disc is a task: how much loss it had before adapting, which share of it adapting "
+    "tasks": "Each disc is a task: the loss it had before adapting, which share of it adapting "
     "from NAL leaves, and by its area how much MAML changes; filled where MAML helps, open where "
     "it hurts.",
     "gains": "The gain of one step over the rows to adapt on and the inner learning rate; hatched "
@@ -58,9 +58,21 @@ def tasks(diagnosis: Diagnosis) -> Figure:
     axes.set_xlabel("loss before adapting, in units of the target's variance")
     axes.set_ylabel("share left after adapting")
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=HELPED, label=f"MAML helps ({rows['helped'].sum()})"),
         Line2D(
-            [], [], marker="o", linestyle="", markerfacecolor="none", color=HURT,
+            [],
+            [],
+            marker="o",
+            linestyle="",
+            color=HELPED,
+            label=f"MAML helps ({rows['helped'].sum()})",
+        ),
+        Line2D(
+            [],
+            [],
+            marker="o",
+            linestyle="",
+            markerfacecolor="none",
+            color=HURT,
             label=f"MAML hurts ({(~rows['helped']).sum()})",
         ),
     ]
@@ -99,7 +111,9 @@ def gains(diagnosis: Diagnosis) -> Figure:
     axes.axvline(diagnosis.settings.support, color="#111827", linewidth=1, linestyle=":")
     axes.set_xlabel("rows to adapt on, $m$   (dotted: the support asked for)")
     axes.set_ylabel(r"inner learning rate, $\alpha$")
-    bar = figure.colorbar(drawn, ax=axes, label="gain of MAML over NAL", ticks=[0.5, 0.8, 1, 1.25, 2])
+    bar = figure.colorbar(
+        drawn, ax=axes, label="gain of MAML over NAL", ticks=[0.5, 0.8, 1, 1.25, 2]
+    )
     bar.ax.set_yticklabels(["≤ 0.5", "0.8", "1", "1.25", "≥ 2"])
     bar.ax.minorticks_off()
     return figure
@@ -114,8 +128,14 @@ def plane(diagnosis: Diagnosis) -> Figure:
     for name in ("nal", "maml"):
         at = rows[rows["kind"] == name]
         axes.scatter(
-            at["x"], at["y"], s=80, marker=MARKERS[name], color=COLOURS[name],
-            edgecolor="white", label=NAMES[name], zorder=3,
+            at["x"],
+            at["y"],
+            s=80,
+            marker=MARKERS[name],
+            color=COLOURS[name],
+            edgecolor="white",
+            label=NAMES[name],
+            zorder=3,
         )
     axes.set_xlabel("first principal axis")
     axes.set_ylabel("second principal axis")

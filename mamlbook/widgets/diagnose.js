@@ -9,13 +9,26 @@ const mean = (values) => sum(values) / values.length;
 const matrix = (rows, columns, f = () => 0) => range(rows).map((i) => range(columns).map((j) => f(i, j)));
 const both = (a, b, f) => a.map((row, i) => row.map((x, j) => f(x, b[i][j])));
 const scaled = (a, k) => a.map((row) => row.map((x) => x * k));
-const product = (a, b) => matrix(a.length, b[0].length, (i, j) => {
-  let total = 0;
-  for (let k = 0; k < b.length; k += 1) total += a[i][k] * b[k][j];
-  return total;
-});
 const transposed = (a) => matrix(a[0].length, a.length, (i, j) => a[j][i]);
-const added = (list) => list.reduce((a, b) => both(a, b, (x, y) => x + y));
+
+function product(a, b) {
+  const result = new Array(a.length), columns = b[0].length;
+  for (let i = 0; i < a.length; i += 1) {
+    const row = new Array(columns).fill(0);
+    for (let k = 0; k < b.length; k += 1) for (let j = 0; j < columns; j += 1) row[j] += a[i][k] * b[k][j];
+    result[i] = row;
+  }
+  return result;
+}
+
+/** The sum of matrices. */
+function added(list) {
+  const total = list[0].map((row) => [...row]);
+  for (let n = 1; n < list.length; n += 1)
+    for (let i = 0; i < total.length; i += 1) for (let j = 0; j < total[i].length; j += 1) total[i][j] += list[n][i][j];
+  return total;
+}
+
 const minus = (a, b) => both(a, b, (x, y) => x - y);
 const masked = (a, adapted) => a.map((row) => row.map((x, j) => x * adapted[j])); // A D
 const least = (values) => values.indexOf(Math.min(...values));
@@ -23,7 +36,8 @@ const least = (values) => values.indexOf(Math.min(...values));
 /** Solve A X = B by elimination with pivots. */
 function solved(a, b) {
   const n = a.length;
-  const all = a.map((row, i) => [...row, ...b[i]]);
+  const all = new Array(n);
+  for (let i = 0; i < n; i += 1) all[i] = a[i].concat(b[i]);
   for (let k = 0; k < n; k += 1) {
     let pivot = k;
     for (let i = k + 1; i < n; i += 1) if (Math.abs(all[i][k]) > Math.abs(all[pivot][k])) pivot = i;
@@ -199,14 +213,25 @@ function ridgeOf(splits) {
 /** The mixed model: posterior mean and covariance of a task's coefficients, and the fit. */
 function posterior({ centre, covariance, noise }, second, n) {
   const p = centre.length, k = n / noise;
-  const a = matrix(p, p, (i, j) => k * second[i][j]);
-  const pull = range(p).map((i) => [k * second[i][p] - sum(range(p).map((j) => a[i][j] * centre[j]))]);
-  const across = product(covariance, a).map((row, i) => row.map((x, j) => x + (i === j ? 1 : 0)));
+  const a = new Array(p), pull = new Array(p);
+  for (let i = 0; i < p; i += 1) {
+    const row = (a[i] = new Array(p));
+    let left = k * second[i][p];
+    for (let j = 0; j < p; j += 1) {
+      row[j] = k * second[i][j];
+      left -= row[j] * centre[j];
+    }
+    pull[i] = [left];
+  }
+  const across = product(covariance, a);
+  for (let i = 0; i < p; i += 1) across[i][i] += 1;
   const spread = solved(across, covariance);
   return { w: product(spread, pull).map((x, i) => x[0] + centre[i]), spread };
 }
 function residual(second, { w, spread }) {
-  return lossOf(second, w) + sum(spread.map((row, i) => sum(row.map((x, j) => second[i][j] * spread[j][i]))));
+  let total = lossOf(second, w);
+  for (let i = 0; i < w.length; i += 1) for (let j = 0; j < w.length; j += 1) total += second[i][j] * spread[j][i];
+  return total;
 }
 function mixedFit(all, sizes) {
   const step = Math.ceil(sizes.length / AT_MOST);

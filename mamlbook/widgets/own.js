@@ -164,7 +164,16 @@ function render({ model, el }) {
     key.replaceChildren();
     numbersBox.replaceChildren();
   };
-  const compute = () => {
+  let waiting = 0;
+  const compute = () => { // after the browser has drawn: large tables take a second
+    clearTimeout(waiting);
+    frame.setAttribute("aria-busy", "true");
+    waiting = setTimeout(() => {
+      computeNow();
+      frame.setAttribute("aria-busy", "false");
+    }, 20);
+  };
+  const computeNow = () => {
     if (!table) return;
     try {
       const asked = {
