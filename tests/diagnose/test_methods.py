@@ -31,7 +31,9 @@ def test_maml_with_an_adapting_intercept_is_fixed_effects(m):
     assert slopes == pytest.approx(within_slopes(tasks), rel=1e-9)
     near = [
         np.abs(
-            solve(quadratics.moments(tasks, methods.mask(3, "intercept")).quadratic(a, m).sum(0))[1:]
+            solve(quadratics.moments(tasks, methods.mask(3, "intercept")).quadratic(a, m).sum(0))[
+                1:
+            ]
             - slopes
         ).max()
         for a in (0.9, 0.99, 0.999)

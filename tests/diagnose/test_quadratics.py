@@ -56,18 +56,18 @@ def test_splits_have_m_different_rows_and_use_all_alike():
 
 
 def test_small_tasks_say_what_many_rows_would():
-    """A + B/m from tasks of 8 rows, against steps on 20 rows of their own: not at hand."""
-    rng, alpha, m, d = np.random.default_rng(6), 0.4, 20, 2
+    """A + B/m from tasks of 12 rows, against gradient steps on 30 new rows of each task."""
+    rng, alpha, m, d = np.random.default_rng(6), 0.4, 30, 2
     adapted, w = np.append(np.ones(d), 0), np.array([0.5, -0.5])
     predicted, direct = [], []
     for _ in range(1500):
         truth, scale = rng.normal(size=d), rng.uniform(0.5, 1.5)
 
         def draw(n, truth=truth, scale=scale):
-            x = scale * (rng.exponential(size=(n, d)) - 1)
+            x = scale * rng.uniform(-1.5, 1.5, size=(n, d))
             return np.column_stack([x, x @ truth + 0.5 * rng.laplace(size=n)])
 
-        made = quadratics.moments([draw(8)], adapted).quadratic(alpha, m)[0]
+        made = quadratics.moments([draw(12)], adapted).quadratic(alpha, m)[0]
         predicted.append(quadratics.loss(made, w))
         direct.append(adapted_loss(w, draw(m), draw(200), np.ones(d), alpha))
     difference = np.array(predicted) - np.array(direct)
