@@ -22,14 +22,14 @@ def verdict(diagnosis: Diagnosis) -> str:
     gain, other = diagnosis.gain, diagnosis.alternative
     said = HEADINGS[diagnosis.kind].format(other=f"the method '{NAMES[other[0]]}'" if other else "")
     said += (
-        f": after adapting on {diagnosis.settings.support} rows, NAL's loss is {gain.value:.3g} "
-        f"times MAML's (95 % interval {gain.low:.3g} to {gain.high:.3g})"
+        f": after adapting on {diagnosis.settings.support} rows, NAL's loss is {gain.value:.2f} "
+        f"times MAML's (95 % interval {gain.low:.2f} to {gain.high:.2f})"
     )
     if other:
         name, found = other
         said += (
-            f"; the loss of the better of the two is {found.value:.3g} times "
-            f"({found.low:.3g} to {found.high:.3g}) that of '{NAMES[name]}'"
+            f"; the loss of the better of the two is {found.value:.2f} times "
+            f"({found.low:.2f} to {found.high:.2f}) that of '{NAMES[name]}'"
         )
     return said + "."
 
