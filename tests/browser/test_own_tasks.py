@@ -95,7 +95,7 @@ def test_a_dropped_file(look, open_page: OpenPage):
     (text) => {
       const transfer = new DataTransfer();
       transfer.items.add(new File([text], "t.csv"));
-      const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+      const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
       document.querySelector(".mb-own").dispatchEvent(event);
     }
     """
