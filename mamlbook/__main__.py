@@ -1,4 +1,4 @@
-"""The command line: python -m mamlbook list | reproduce ITEM | train ... | verify."""
+"""The command line: python -m mamlbook list | reproduce ITEM | train ... | diagnose | verify."""
 
 import difflib
 import shlex
@@ -19,6 +19,7 @@ usage: python -m mamlbook COMMAND
   list                  every figure and table, where its record is, and what it costs
   reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
+  diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
   verify                hold every record against the code; made again if that takes no hours
 """
 
@@ -29,6 +30,7 @@ def main(arguments: list[str]) -> int:
         "list": list_items,
         "reproduce": reproduce,
         "train": train,
+        "diagnose": diagnose,
         "verify": verify,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -139,6 +141,13 @@ def train(arguments: list[str]) -> int:
     kind = known("training", arguments[0], kinds)
     tyro.cli(kinds[kind], prog=f"python -m mamlbook train {kind}", args=arguments[1:])
     return 0
+
+
+def diagnose(arguments: list[str]) -> int:
+    """Say whether MAML's initialization pays on the tasks in a table."""
+    from mamlbook.diagnose import command
+
+    return command.run(arguments)
 
 
 def verify(arguments: list[str]) -> int:

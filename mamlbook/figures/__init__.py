@@ -1,5 +1,6 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures import diagnose
 from mamlbook.figures.cifar import (
     cifar_controls,
     cifar_rates,
@@ -53,6 +54,7 @@ __all__ = [
     "cifar_rates",
     "cifar_steps",
     "crossed",
+    "diagnose",
     "dispersion",
     "fig1",
     "fig2",
