@@ -60,7 +60,7 @@ def table1_lineage(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     return table1(rows[rows["algorithm"] != "none"], arrays)
 
 
-def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None) -> Figure:
     """The search for the outer rate: validation accuracy against the rate, a panel for each
     network, with the paper's choices marked."""
     names = {"lineage": "pooled, leaky (lineage)", "text": "strided, ReLU (text)"}
