@@ -1,11 +1,13 @@
-"""The command line: python -m mamlbook list | reproduce ITEM | train ... | diagnose | verify."""
+"""The command line: python -m mamlbook list | reproduce | train | diagnose | adapt | verify."""
 
 import difflib
 import shlex
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import tyro
 
@@ -20,6 +22,8 @@ usage: python -m mamlbook COMMAND
   reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
   diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
+  adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
+  export omniglot|cifar write a trained cell as a model: weights and a card
   verify                hold every record against the code; made again if that takes no hours
 """
 
@@ -31,6 +35,8 @@ def main(arguments: list[str]) -> int:
         "reproduce": reproduce,
         "train": train,
         "diagnose": diagnose,
+        "adapt": adapt,
+        "export": export,
         "verify": verify,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -148,6 +154,35 @@ def diagnose(arguments: list[str]) -> int:
     from mamlbook.diagnose import command
 
     return command.run(arguments)
+
+
+def adapt(arguments: list[str]) -> int:
+    """Adapt a trained network to a folder of pictures: `adapt MODEL FOLDER`."""
+    command = _fewshot("models.command")
+    tyro.cli(command.adapt, prog="python -m mamlbook adapt", args=arguments)
+    return 0
+
+
+def export(arguments: list[str]) -> int:
+    """Write a trained cell as a model: `export omniglot` or `export cifar`."""
+    command = _fewshot("models.command")
+    kinds = {"omniglot": command.export_omniglot, "cifar": command.export_cifar}
+    if not arguments:
+        raise ValueError(f"`export` needs one of {', '.join(kinds)}.")
+    kind = known("data set", arguments[0], kinds)
+    tyro.cli(kinds[kind], prog=f"python -m mamlbook export {kind}", args=arguments[1:])
+    return 0
+
+
+def _fewshot(module: str) -> ModuleType:
+    """A module of `mamlbook.fewshot`; ValueError, with the remedy, where torch is missing."""
+    try:
+        return import_module(f"mamlbook.fewshot.{module}")
+    except ModuleNotFoundError as missing:
+        raise ValueError(
+            f"This needs {missing.name}, which is not installed; "
+            "install it with `pip install 'mamlbook[fewshot]'`."
+        ) from None
 
 
 def verify(arguments: list[str]) -> int:
