@@ -109,14 +109,14 @@ function planeOf(tasks, names) {
   const [y, high] = logs(tasks.map((t) => t.left));
   const powers = ([low, top]) => range(Math.floor(top) - Math.ceil(low) + 1).map((k) => Math.ceil(low) + k).map((k) => [k, plain(10 ** k)]);
   const box = axes({
-    width: 620, height: 330, x: wide, y: high, title: "share of the loss that adapting from NAL leaves",
-    xlabel: "loss before adapting (units of the target’s variance)", xticks: powers(wide), yticks: powers(high),
+    width: 420, height: 300, x: wide, y: high, title: "share of the loss that adapting from NAL leaves",
+    xlabel: "loss before adapting, in target variances", xticks: powers(wide), yticks: powers(high),
   });
   const most = Math.max(...tasks.map((t) => Math.abs(t.change)));
   tasks.forEach((t, i) => {
     const disc = element("circle", {
       class: `mb-disc ${t.change > 0 ? "helped" : "hurt"}`, cx: box.px(x[i]), cy: box.py(y[i]),
-      r: 2 + 10 * Math.sqrt(Math.abs(t.change) / most), "data-before": t.before, "data-left": t.left, "data-change": t.change,
+      r: 1.5 + 7 * Math.sqrt(Math.abs(t.change) / most), "data-before": t.before, "data-left": t.left, "data-change": t.change,
     });
     const title = document.createElementNS(SVG, "title");
     title.textContent = names[i];
@@ -140,7 +140,7 @@ function render({ model, el }) {
   adapt.input.append(element("option", { value: "all" }, "all parameters"), element("option", { value: "intercept" }, "the intercept alone"));
   const support = element("input", { type: "number", min: 1, max: 1000, value: 5 });
   const features = element("fieldset", { class: "mb-features" });
-  const picture = element("svg", { class: "mb-picture", viewBox: "0 0 620 330", role: "img", "aria-label": "Tasks by loss before adapting and share left; the table below gives the numbers" });
+  const picture = element("svg", { class: "mb-picture", viewBox: "0 0 420 300", role: "img", "aria-label": "Tasks by loss before adapting and share left; the table below gives the numbers" });
   const key = element("p", { class: "mb-key" });
   const sentence = element("p", { class: "mb-sentence", "aria-live": "polite" });
   const numbersBox = element("div", { class: "mb-table" });
