@@ -10,6 +10,14 @@ from mamlbook.linear.empirical import (
     sample_losses,
 )
 from mamlbook.linear.environment import Environment, easy_and_hard, two_tasks
+from mamlbook.linear.learned import (
+    Learned,
+    direction_rates,
+    learned_maml,
+    learned_nal,
+    preconditioned_curvature,
+    preconditioned_risk,
+)
 from mamlbook.linear.moments import P, mean_product
 from mamlbook.linear.population import (
     excess_risk,
@@ -24,8 +32,10 @@ from mamlbook.linear.trained import normal_equations, trained
 
 __all__ = [
     "Environment",
+    "Learned",
     "P",
     "TrainingLaw",
+    "direction_rates",
     "draw_data",
     "draw_tasks",
     "easy_and_hard",
@@ -34,12 +44,16 @@ __all__ = [
     "excess_risk",
     "expected_shares",
     "hard_range",
+    "learned_maml",
+    "learned_nal",
     "maml_solution",
     "mean_product",
     "monte_carlo_risk",
     "nal_solution",
     "noise_risk",
     "normal_equations",
+    "preconditioned_curvature",
+    "preconditioned_risk",
     "q_matrix",
     "sample_losses",
     "sampled_risk",

@@ -1,4 +1,4 @@
-"""Initializations that learn their inner rates: one rate for all directions, or one per direction."""
+"""Initializations that learn their inner learning rates: one for all, or one per direction."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +10,7 @@ from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step
 
 SAME = 1e-4  # minima whose risks and positions differ by less, relatively, are one
-STARTS = (0.0, 0.3, 1.0)  # first rates, in units of the inverse of the largest variance
+STARTS = (0.3, 1.0)  # first rates, in units of the inverse of each largest variance
 
 
 def preconditioned_curvature(

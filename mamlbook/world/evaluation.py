@@ -60,9 +60,7 @@ def risks(
         answer, shown = labels.split([QUERIES, m], 1)
         flat = images.reshape(1, -1, images.shape[-1])
         with torch.no_grad():
-            outputs = {
-                id(w): network(w, flat).reshape(count, -1) for w in [*functions, *kernels]
-            }
+            outputs = {id(w): network(w, flat).reshape(count, -1) for w in [*functions, *kernels]}
         for j, (kernel, rate) in enumerate(zip(kernels, rates, strict=True)):
             copies = [w.requires_grad_() for w in repeated(kernel, count)]
             for i, function in enumerate(functions):
@@ -111,9 +109,7 @@ def implied(network: Network, weights: Weights, pen: Pen, rho: float = 1.0) -> I
     return Implied(w, float(1 - left @ left / (out @ out)))
 
 
-def tangent_kernel(
-    network: Network, weights: Weights, pen: Pen, images: int = 4000
-) -> np.ndarray:
+def tangent_kernel(network: Network, weights: Weights, pen: Pen, images: int = 4000) -> np.ndarray:
     """The tangent kernel in latent directions, J'J with J = E[grad_theta h(x) z'], (d, d).
 
     A step with the rate alpha on an ample sample of a task at contrast one moves the implied w by

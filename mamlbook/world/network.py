@@ -45,7 +45,9 @@ class Network:
         layers += [(flat, self.code), (self.code, 1)]
         if not self.biases:
             return layers
-        return [s for shape in layers for s in (shape, (shape[0] if len(shape) == 4 else shape[1],))]
+        return [
+            s for shape in layers for s in (shape, (shape[0] if len(shape) == 4 else shape[1],))
+        ]
 
     @property
     def readout(self) -> int:

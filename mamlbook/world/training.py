@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
@@ -26,11 +25,11 @@ class Recipe:
     pen: Pen = field(default_factory=Pen)
     optimizer: str = "adam"
     """"adam" or "sgd" (with momentum 0.9)."""
-    rate: float = 2e-3
+    rate: float = 3e-3
     """The largest outer learning rate of the one-cycle schedule."""
     readout_rate: float = 1e-2
     """The same where the readout alone is trained."""
-    steps: int = 400
+    steps: int = 800
     tasks: int = 8
     """Tasks of one outer step."""
     queries: int = 50
@@ -122,8 +121,7 @@ def train(
     wanted = [solutions(env, one) for one in told]
     for step in range(recipe.steps):
         each = [
-            batch(env, one, w, step, held)
-            for one, w, held in zip(told, wanted, banks, strict=True)
+            batch(env, one, w, step, held) for one, w, held in zip(told, wanted, banks, strict=True)
         ]
         x = torch.cat([one.images for one in each])
         y = torch.cat([one.labels for one in each])
