@@ -18,14 +18,14 @@ RATES = tuple(2.0 ** (-k / 2) for k in range(-2, 13))  # inner learning rates tr
 
 
 @dataclass(frozen=True)
-class Test:
+class TaskSet:
     """`tasks` test tasks, half of them hard; images (tasks, QUERIES + m, pixels), queries first."""
 
     images: Tensor
     labels: Tensor
 
 
-def test_tasks(setting: Setting, seed: int, tasks: int, stream: str = "test") -> Test:
+def task_set(setting: Setting, seed: int, tasks: int, stream: str = "test") -> TaskSet:
     """Tasks with glyphs of the test bank ("validate": of the training bank)."""
     pen = setting.recipe.pen
     told = draws(seed, stream, 1, tasks, QUERIES + setting.m, pen.dimension, BANK)
@@ -33,14 +33,14 @@ def test_tasks(setting: Setting, seed: int, tasks: int, stream: str = "test") ->
     held = bank(pen, "test" if stream == "test" else "train", BANK)
     env = setting.environment
     made = batch(env, told, solutions(env, told), 0, held)
-    return Test(made.images, made.labels)
+    return TaskSet(made.images, made.labels)
 
 
 def risks(
     network: Network,
     functions: Sequence[Weights],
     kernels: Sequence[Weights],
-    test: Test,
+    test: TaskSet,
     rates: Sequence[float],
     readout: int = 0,
 ) -> np.ndarray:
@@ -80,7 +80,7 @@ def risks(
     return found / len(test.images)
 
 
-def best_rate(network: Network, weights: Weights, test: Test) -> float:
+def best_rate(network: Network, weights: Weights, test: TaskSet) -> float:
     """The inner learning rate, of RATES, with which NAL's network has the least risk."""
     each = [risks(network, [weights], [weights], test, [rate])[0, 0] for rate in RATES]
     return RATES[int(np.nanargmin(each))]

@@ -13,10 +13,11 @@ import torch
 from mamlbook.records import replace
 from mamlbook.world.evaluation import (
     RATES,
+    TaskSet,
     implied,
     risks,
     tangent_kernel,
-    test_tasks,
+    task_set,
 )
 from mamlbook.world.network import Weights
 from mamlbook.world.training import Setting, body, linear, train
@@ -58,7 +59,7 @@ def measure(
     """
     begun = time.perf_counter()
     nal, maml, rate = pair(setting, seeds, rate)
-    tests = [test_tasks(setting, seed, tasks) for seed in seeds]
+    tests = [task_set(setting, seed, tasks) for seed in seeds]
     recipe, env = setting.recipe, setting.environment
     network = recipe.network
     centre = env.centres[0]
@@ -98,7 +99,7 @@ def pair(
     network = setting.recipe.network
     nal = train(setting, seeds)
     if rate is None:
-        validation = [test_tasks(setting, seed, VALIDATION, "validate") for seed in seeds]
+        validation = [task_set(setting, seed, VALIDATION, "validate") for seed in seeds]
         totals = [
             sum(
                 risks(network, [one(nal, i)], [one(nal, i)], test, [each])[0, 0]
@@ -123,10 +124,10 @@ def _readout(setting: Setting, seeds: Sequence[int], tasks: int) -> np.ndarray:
     maml = train(setting, seeds, rates, readout=True)
     found = []
     for i, seed in enumerate(seeds):
-        test = test_tasks(setting, seed, tasks)
+        test = task_set(setting, seed, tasks)
         with torch.no_grad():
             codes = recipe.network.codes(list(body(recipe, seed)), test.images.flatten(0, 1)[None])
-        coded = type(test)(codes.reshape(*test.images.shape[:2], -1), test.labels)
+        coded = TaskSet(codes.reshape(*test.images.shape[:2], -1), test.labels)
         last = recipe.network.readout
         each = [one(w, i)[-last:] for w in (nal, maml)]
         loss = [risks(linear, [w], [w], coded, [1.0])[0, 0] for w in each]
