@@ -34,7 +34,7 @@ def rows() -> Iterator[tuple[str, ...]]:
         training = ""
         if "train_seconds" in record.rows:  # told in every row of a training
             training = duration(record.rows["train_seconds"].drop_duplicates().sum())
-        done = "digest" if item.dear else "anew"
+        done = "one case" if item.canary else "digest" if item.dear else "anew"
         yield f"`{item.name}`", item.reference, item.cost, took, training, device, done
 
 

@@ -18,6 +18,8 @@ class Item:
     In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows, or
     rows and arrays, and <rows>, where it is named, into the rows alone; mamlbook.figures.<name>
     draws them. The module is imported only when the item is made, so that listing needs no torch.
+    <canary>, where it is named, trains one small case of a stored record again and tells in words
+    where it differs, or None.
     """
 
     name: str
@@ -26,11 +28,12 @@ class Item:
     module: str
     data: str = ""
     rows: str = ""
+    canary: str = ""
 
     @property
     def dear(self) -> bool:
         """Whether networks are trained on images for it: `verify` does not make it again."""
-        return bool(self.data)
+        return bool(self.data or self.canary)
 
     @property
     def settings(self) -> type:
@@ -46,6 +49,10 @@ class Item:
     def make_rows(self) -> Callable[[Any], pd.DataFrame | tuple[pd.DataFrame, object]]:
         """`make` or, where arrays cost far more than rows, the function that leaves them out."""
         return getattr(self._module(), self.rows or self.name)
+
+    def check_case(self, record) -> str | None:
+        """Where one case of a stored record, made again, differs; None if it agrees."""
+        return getattr(self._module(), self.canary)(record)
 
     def _module(self):
         try:
@@ -95,6 +102,7 @@ ITEMS = {
         Item("fig6", "Figure 6, Appendix C.3", "3 s", "neuron", rows="minimisers"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("fig8", "Figure 8, Appendix C.2", "2 s", "logistic"),
+        Item("world", "ours, a world with dials", "3 h", "world", canary="canary"),
         Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot", "omniglot"),
         Item("table1", "Tables 1 and 4, Section 5", "40 h", "omniglot", "omniglot"),
         Item("table1_lineage", "Table 1 as most probably run", "20 h", "omniglot", "omniglot"),

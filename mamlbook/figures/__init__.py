@@ -42,18 +42,21 @@ from mamlbook.figures.omniglot import (
 )
 from mamlbook.figures.style import NAMES, save, use_style
 from mamlbook.figures.verdict import verdicts
+from mamlbook.figures.world import biases, dials, four_risks, glyphs, positions, world
 
 __all__ = [
     "NAMES",
     "ablation",
     "alphabets",
     "beyond",
+    "biases",
     "budget",
     "cifar_controls",
     "cifar_rates",
     "cifar_steps",
     "crossed",
     "diagnose",
+    "dials",
     "dispersion",
     "fig1",
     "fig2",
@@ -63,15 +66,18 @@ __all__ = [
     "fig6",
     "fig7",
     "fig8",
+    "four_risks",
     "gain_map",
     "gain_over_landscapes",
     "gain_over_settings",
+    "glyphs",
     "landscapes",
     "live",
     "omniglot_controls",
     "omniglot_rates",
     "one_step",
     "packing",
+    "positions",
     "rates",
     "ratio_against_packing",
     "risk_against_samples",
@@ -91,4 +97,5 @@ __all__ = [
     "training_curves",
     "use_style",
     "verdicts",
+    "world",
 ]

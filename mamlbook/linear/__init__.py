@@ -10,6 +10,14 @@ from mamlbook.linear.empirical import (
     sample_losses,
 )
 from mamlbook.linear.environment import Environment, easy_and_hard, two_tasks
+from mamlbook.linear.learned import (
+    Learned,
+    direction_rates,
+    learned_maml,
+    learned_nal,
+    preconditioned_curvature,
+    preconditioned_risk,
+)
 from mamlbook.linear.moments import P, mean_product
 from mamlbook.linear.population import (
     excess_risk,
@@ -25,8 +33,10 @@ from mamlbook.linear.trained import normal_equations, trained
 
 __all__ = [
     "Environment",
+    "Learned",
     "P",
     "TrainingLaw",
+    "direction_rates",
     "draw_data",
     "draw_tasks",
     "easy_and_hard",
@@ -35,6 +45,8 @@ __all__ = [
     "excess_risk",
     "expected_shares",
     "hard_range",
+    "learned_maml",
+    "learned_nal",
     "least_squares_risk",
     "maml_solution",
     "mean_product",
@@ -42,6 +54,8 @@ __all__ = [
     "nal_solution",
     "noise_risk",
     "normal_equations",
+    "preconditioned_curvature",
+    "preconditioned_risk",
     "q_matrix",
     "sample_losses",
     "sampled_risk",

@@ -1,0 +1,281 @@
+"""A world with dials: the grid of pairs of networks, NAL's and MAML's, beside the theory."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mamlbook import records
+from mamlbook.fewshot.command import run_cells
+from mamlbook.fewshot.training import single_threaded
+from mamlbook.linear import (
+    excess_risk,
+    learned_maml,
+    learned_nal,
+    maml_solution,
+    nal_solution,
+    preconditioned_risk,
+)
+from mamlbook.world.measures import Measured, load, measure, save
+from mamlbook.world.network import Network
+from mamlbook.world.renderer import Pen
+from mamlbook.world.training import Recipe, Setting
+
+FOLDER = Path("runs/world")
+CENTRE = (0.25, 10.0, 100)
+"""The position from which the dials are turned one at a time, and where claims are judged."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change of the recipe, tried at a few positions of the dials."""
+
+    network: Network | None = None
+    pen: Pen | None = None
+    optimizer: str = "adam"
+    rate: float = 3e-3
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with that change."""
+        network, pen = self.network or Network(), self.pen or Pen()
+        return Recipe(network=network, pen=pen, optimizer=self.optimizer, rate=self.rate)
+
+
+RECIPES = {
+    "dense": Variant(),
+    "dense-biases": Variant(Network(biases=True)),
+    "convolutional": Variant(Network("convolutional")),
+    "latent-4": Variant(Network(code=4), Pen(across=3, along=1, bend=0.2)),
+    "thick-pen": Variant(pen=Pen(width=0.2, bend=0.12)),
+    "sgd": Variant(optimizer="sgd", rate=3e-2),
+}
+VARIANTS = ("convolutional", "latent-4", "thick-pen", "sgd")
+
+
+@dataclass(frozen=True)
+class World:
+    """The grid of the dials, with and without biases, and what is asked beside it.
+
+    The positions are taken from the centre outwards: first those that differ from the centre in
+    one dial, then the unseen ones and the variants, then those that differ in two dials and in
+    three. Each is a cell, kept in runs/world when it is done; a command that was cut goes on.
+    """
+
+    hardnesses: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
+    """rho_H/rho_E."""
+    packings: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    """R^2/r_H."""
+    samples: tuple[int, ...] = (10, 30, 100, 200)
+    """Support images m."""
+    biases: tuple[bool, ...] = (False, True)
+    unseen: int = 6
+    """Positions that are drawn at random, without biases; beside the grid."""
+    unseen_seed: int = 20261127
+    """The seed of that draw, chosen with the rules and before any of them was run."""
+    variants: tuple[str, ...] = VARIANTS
+    """Other networks, renderers and optimizers, at the centre and at equal hardness."""
+    seeds: int = 5
+    """Pairs of networks at every position."""
+    tasks: int = 400
+    """Test tasks of each pair, half of them hard."""
+    cells: int = 294
+    """How many positions are taken, from the first on; all of them are the default."""
+    workers: int = 1
+    """Processes that train at once."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell: a position of the dials and the name of a recipe."""
+
+    hardness: float
+    packing: float
+    m: int
+    network: str
+
+    @property
+    def setting(self) -> Setting:
+        """The position with its recipe."""
+        return Setting(self.hardness, self.packing, self.m, RECIPES[self.network].recipe)
+
+    @property
+    def label(self) -> str:
+        """The name of its file."""
+        return f"{self.network}-{self.hardness:g}-{self.packing:g}-{self.m}"
+
+
+def unseen(settings: World) -> list[Place]:
+    """Positions between the dials' marks: hardness, packing and m drawn log-uniformly."""
+    rng = np.random.default_rng(settings.unseen_seed)
+    return [
+        Place(
+            round(float(np.exp(rng.uniform(np.log(0.08), np.log(0.9)))), 3),
+            round(float(np.exp(rng.uniform(np.log(0.3), np.log(50)))), 2),
+            int(np.exp(rng.uniform(np.log(15), np.log(150)))),
+            "dense",
+        )
+        for _ in range(settings.unseen)
+    ]
+
+
+def places(settings: World) -> list[Place]:
+    """All cells, the centre first; the first `cells` of them are a balanced part."""
+    grid = product(settings.hardnesses, settings.packings, settings.samples, settings.biases)
+    by_turns: list[list[Place]] = [[], [], [], []]
+    for hardness, packing, m, biased in grid:
+        place = Place(hardness, packing, m, "dense-biases" if biased else "dense")
+        turned = sum(a != b for a, b in zip((hardness, packing, m), CENTRE, strict=True))
+        by_turns[turned].append(place)
+    beside = [
+        replace(Place(*CENTRE, name), hardness=hardness)
+        for name in settings.variants
+        for hardness in (CENTRE[0], 1.0)
+    ]
+    # Of the cells that differ in two dials, those with the centre's m come first.
+    by_turns[2].sort(key=lambda place: place.m != CENTRE[2])
+    ordered = [*by_turns[0], *by_turns[1], *unseen(settings), *beside, *by_turns[2], *by_turns[3]]
+    return ordered[: settings.cells]
+
+
+def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Rows of every pair of networks and part, and in arrays what a row has no room for.
+
+    Columns: hardness, packing, m, biases, network, seed, part, gain, position, risk, theory.
+    Positions are coordinates along the hard centre, in units of its distance. The parts are
+
+    - total: NAL's risk over MAML's; position and risk are MAML's; theory: the same ratio of two
+      linear models, MAML's with a rate along the hard centre and one across, NAL's with one along
+      its own direction (`learned_maml`, `learned_nal`);
+    - position: what NAL's function costs with MAML's kernel, over MAML's risk; the position is
+      NAL's; theory: NAL's solution with the rates that MAML learns;
+    - kernel: NAL's risk over that of NAL's function with MAML's kernel; risk is NAL's;
+    - readout: the gain where the readout alone is trained and adapts (without biases); position
+      and risk are MAML's; theory: Proposition 1 with the inner learning rate 1/rho_E.
+
+    Arrays, a row for each pair in the order of the rows: risks (pairs, function, kernel), NAL
+    first; r2 (pairs, 2) of the implied positions; rates (pairs,), the inner learning rate; speeds
+    (pairs, 2, d), eigenvalues of rate * tangent kernel, ascending; lines (pairs, 2, 2), the same
+    kernel along the hard centre and across; contrast (pairs, 2, 2), implied positions from easy
+    and from hard images; seconds (pairs,), what training and measuring took.
+    """
+    todo = places(settings)
+    function = partial(_cell, seeds=settings.seeds, tasks=settings.tasks)
+    if settings.workers == 1:
+        done = [function(place) for place in todo]
+    else:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(settings.workers, mp_context=context) as pool:
+            done = run_cells(function, todo, pool)
+    rows = pd.DataFrame(
+        row for place, own in zip(todo, done, strict=True) for row in _rows(place, own)
+    )
+    return rows, _arrays(done)
+
+
+def canary(record: records.Record) -> str | None:
+    """Train one pair of the record again, with fewest samples; where it differs, in words.
+
+    Another processor sums in another order, and training carries that on: the readout's gain must
+    agree to a thousandth, the networks' to five per cent.
+    """
+    place = Place(CENTRE[0], CENTRE[1], 10, "dense")
+    pairs = record.rows[record.rows["part"] == "total"].reset_index(drop=True)
+    names = {"hardness": place.hardness, "packing": place.packing, "m": place.m, "seed": 0}
+    same = pairs["network"] == place.network
+    for name, value in names.items():
+        same &= pairs[name] == value
+    if same.sum() != 1:
+        return f"it has {same.sum()} pairs at {place.label}"
+    rate = float(record.arrays["rates"][same.to_numpy()][0])
+    with single_threaded():
+        fresh = pd.DataFrame(_rows(place, measure(place.setting, [0], 400, rate=rate)))
+    keys = ["hardness", "packing", "m", "network", "seed", "part"]
+    both = fresh.merge(record.rows, on=keys, suffixes=("", "_then"), validate="one_to_one")
+    for row in both.itertuples():
+        allowed = 1e-3 if row.part == "readout" else 0.05
+        if not abs(row.gain / row.gain_then - 1) <= allowed:
+            return f"{row.part}'s gain at {place.label} is {row.gain_then}, now {row.gain:.5g}"
+    return None
+
+
+def _cell(place: Place, seeds: int, tasks: int) -> Measured:
+    """One position, measured or found measured."""
+    path = FOLDER / f"{place.label}-{seeds}-{tasks}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with single_threaded():
+            measured = measure(place.setting, range(seeds), tasks)
+        save(measured, path, place.setting)
+    return load(path, place.setting)
+
+
+@cache
+def predicted(place: Place) -> dict[str, float]:
+    """The theory's gains at a position, and its positions; m is that of the test."""
+    env, m = place.setting.environment, place.m
+    best, nal = learned_maml(env, m, env.centres[0])[0], learned_nal(env, m)
+    moved = preconditioned_risk(env, nal.w, best.preconditioner, m)
+    alone = (excess_risk(env, w, 1.0, m) for w in (nal_solution(env), maml_solution(env, 1.0, m)))
+    nal_alone, maml_alone = alone
+    return {
+        "total": nal.risk / best.risk,
+        "position": moved / best.risk,
+        "kernel": nal.risk / moved,
+        "readout": nal_alone / maml_alone,
+    }
+
+
+def _rows(place: Place, own: Measured) -> Iterator[dict[str, object]]:
+    theory = predicted(place)
+    for i, seed in enumerate(own.seeds):
+        r, (nal, maml) = own.risks[i], own.positions[i]
+        parts = {
+            "total": (r[0, 0] / r[1, 1], maml, r[1, 1]),
+            "position": (r[0, 1] / r[1, 1], nal, r[0, 1]),
+            "kernel": (r[0, 0] / r[0, 1], nal, r[0, 0]),
+        }
+        if own.readout is not None:
+            before, after, at = own.readout[i]
+            parts["readout"] = (before / after, at, after)
+        for part, (gain, position, risk) in parts.items():
+            yield {
+                "hardness": place.hardness,
+                "packing": place.packing,
+                "m": place.m,
+                "biases": place.setting.recipe.network.biases,
+                "network": place.network,
+                "seed": int(seed),
+                "part": part,
+                "gain": _short(gain),
+                "position": _short(position),
+                "risk": _short(risk),
+                "theory": _short(theory[part]),
+            }
+
+
+def _short(value: float) -> float:
+    """Five significant digits: more than the seeds agree on."""
+    return float(f"{value:.5g}")
+
+
+def _arrays(done: list[Measured]) -> dict[str, np.ndarray]:
+    """The cells' arrays, one after the other; a smaller latent leaves the last speeds NaN."""
+    widest = max(own.speeds.shape[-1] for own in done)
+    speeds = [
+        np.pad(own.speeds, ((0, 0), (0, 0), (0, widest - own.speeds.shape[-1])),
+               constant_values=np.nan)
+        for own in done
+    ]  # fmt: skip
+    joined = {
+        name: np.concatenate([getattr(own, name) for own in done])
+        for name in ("risks", "r2", "rates", "lines", "contrast", "seconds")
+    }
+    joined["speeds"] = np.concatenate(speeds)
+    return {name: array.astype(np.float32) for name, array in joined.items()}

@@ -1,0 +1,73 @@
+"""Tasks of an environment seen through the renderer: which glyphs, how much ink, which labels.
+
+All draws are made from seeds alone and in standard units, the same for every environment: two
+methods, or two settings of the dials, with the same seed meet the same glyphs and the same luck.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mamlbook.linear import Environment, easy_and_hard
+from mamlbook.world.renderer import SPAWN, Bank
+
+STREAMS = ("train", "validate", "test", "body")
+
+
+def landscape(hardness: float, packing: float, d: int = 6, spread: float = 0.1) -> Environment:
+    """Section 3.2 with rho_E = 1, rho_H = `hardness`, R^2/r_H = `packing`, r_E = `spread` R^2.
+
+    The hard centre (R, ..., R) has length one.
+    """
+    R = d**-0.5
+    return easy_and_hard(hardness, 1.0, R, R**2 / packing, spread * R**2, d)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decides of B batches of T tasks: hard (B, T), the solutions' standard normals
+    (B, T, d), and the places of the m support and n query glyphs in the bank (B, T, m + n)."""
+
+    hard: np.ndarray
+    normals: np.ndarray
+    places: np.ndarray
+
+
+def draws(
+    seed: int, stream: str, batches: int, tasks: int, images: int, d: int, size: int
+) -> Draws:
+    """Draws of `tasks` tasks a batch; of `images` glyphs each, out of a bank of `size`."""
+    key = (1, seed, STREAMS.index(stream))
+    rng = np.random.default_rng(np.random.SeedSequence(SPAWN, spawn_key=key))
+    return Draws(
+        rng.random((batches, tasks)) < 0.5,
+        rng.standard_normal((batches, tasks, d)),
+        rng.integers(0, size, (batches, tasks, images)),
+    )
+
+
+def solutions(env: Environment, told: Draws) -> np.ndarray:
+    """The tasks' solutions w* = mu_k + C_k^(1/2) normal, (B, T, d); family 0 is the hard one."""
+    family = np.where(told.hard, 0, 1)
+    roots = np.sqrt(np.diagonal(env.spreads, axis1=1, axis2=2))  # the spreads are r I
+    return env.centres[family] + roots[family] * told.normals
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (T, n, pixels) and labels (T, n) of T tasks."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def batch(env: Environment, told: Draws, w: np.ndarray, number: int, held: Bank) -> Batch:
+    """The images sqrt(rho) x and labels sqrt(rho) <w*, z> of batch `number`."""
+    rho = np.where(told.hard[number], env.covariances[0, 0, 0], env.covariances[1, 0, 0])
+    ink = torch.from_numpy(np.sqrt(rho).astype(np.float32))[:, None]
+    places = told.places[number]
+    clean = np.einsum("tnd,td->tn", held.z[places], w[number].astype(np.float32))
+    images = torch.from_numpy(held.images[places])
+    return Batch(ink[..., None] * images, ink * torch.from_numpy(clean))
