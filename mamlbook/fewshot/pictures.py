@@ -18,12 +18,12 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def read(paths: Sequence[Path], side: int, preparation: Preparation) -> np.ndarray:
+def read(paths: Sequence[str | Path], side: int, preparation: Preparation) -> np.ndarray:
     """Pictures, prepared: uint8 (n, side, side, channels)."""
     return np.stack([prepared(path, side, preparation) for path in paths])
 
 
-def prepared(path: Path, side: int, preparation: Preparation) -> np.ndarray:
+def prepared(path: str | Path, side: int, preparation: Preparation) -> np.ndarray:
     """A picture as uint8 (side, side, channels), on white where it is transparent, turned as its
     camera says, resized without regard to its proportions.
 

@@ -1,33 +1,15 @@
-"""The same network and learners in plain PyTorch, one task at a time, by (double) backward."""
+"""The package's plain-autograd network on one vector of parameters, and MAML's loss of it."""
 
 import torch
 import torch.nn.functional as F
 
-from mamlbook.fewshot.network import BLOCKS, EPSILON, Network
+from mamlbook.fewshot.algorithms import NetworkLoss
+from mamlbook.fewshot.network import BLOCKS, Network
 
 
 def logits(network: Network, theta: torch.Tensor, images: torch.Tensor, ways: int) -> torch.Tensor:
     """(n, ways) of images (n, side, side, channels) with parameters (size,)."""
-    parts = [part[0] for part in network.parts(theta[None])]
-    if network.mean:
-        images = (images - images.new_tensor(network.mean)) / images.new_tensor(network.std)
-    x = images.permute(0, 3, 1, 2)
-    for block in range(BLOCKS):
-        weights, scale, shift = parts[3 * block : 3 * block + 3]
-        kernel = weights.reshape(network.filters, 3, 3, -1).permute(0, 3, 1, 2)
-        z = F.conv2d(x, kernel, stride=network.stride, padding=1)
-        mean = z.mean((0, 2, 3), keepdim=True)
-        variance = ((z - mean) ** 2).mean((0, 2, 3), keepdim=True)
-        h = (z - mean) / torch.sqrt(variance + EPSILON)
-        y = h * scale[:, None, None] + shift[:, None, None]
-        x = F.leaky_relu(y, network.slope)
-        if network.downsampling == "pooled":
-            x = F.max_pool2d(x, 2)
-    if network.downsampling == "strided":
-        features = x.mean((2, 3))
-    else:
-        features = x.permute(0, 2, 3, 1).flatten(1)
-    return features @ parts[-2][:ways].T + parts[-1][:ways]
+    return NetworkLoss(network).logits(network.named(theta[None]), images, ways)
 
 
 def loss(network, theta, images, labels):
