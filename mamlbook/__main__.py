@@ -1,6 +1,7 @@
 """The command line: python -m mamlbook list | reproduce ITEM | train ... | verify."""
 
 import difflib
+import io
 import shlex
 import sys
 import time
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import tyro
 
-from mamlbook import records
-from mamlbook.experiments.catalogue import ITEMS, Item, check
+from mamlbook import __version__, records
+from mamlbook.experiments.catalogue import ITEMS, Item, check, lacking
 
 USAGE = """\
 usage: python -m mamlbook COMMAND
@@ -19,6 +20,7 @@ usage: python -m mamlbook COMMAND
   reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
   verify                hold every record against the code; made again if that takes no hours
+  --version             the version of the package and, where it is known, the commit of its code
 """
 
 
@@ -32,6 +34,10 @@ def main(arguments: list[str]) -> int:
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
+        return 0
+    if arguments == ["--version"]:
+        known_as = records.commit()
+        print(f"mamlbook {__version__}" + (f", commit {known_as}" if known_as else ""))
         return 0
     try:
         return commands[known("command", arguments[0], commands)](arguments[1:])
@@ -80,6 +86,12 @@ def reproduce(arguments: list[str]) -> int:
         if out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; choose a folder for --out.")
         commit = records.commit()  # of the code that runs, whatever is committed meanwhile
+        if commit is None:
+            print(
+                "The commit of this code is not known, so `verify` will not accept the record; "
+                f"set {records.COMMIT} to it, or run from a checkout that git can read.",
+                file=sys.stderr,
+            )
         start = time.perf_counter()
         made = item.make(settings)
         rows, arrays = made if isinstance(made, tuple) else (made, {})
@@ -92,7 +104,8 @@ def reproduce(arguments: list[str]) -> int:
             data_digest=_digest(item.data) if item.data else None,
         )
         stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
-        figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
+        with figures.style.house():
+            figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
         path = records.save(stored, out)
         figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
@@ -113,10 +126,7 @@ def train(arguments: list[str]) -> int:
     try:
         from mamlbook.fewshot import command
     except ModuleNotFoundError as missing:
-        raise ValueError(
-            f"Training needs {missing.name}, which is not installed; "
-            "install it with `pip install 'mamlbook[fewshot]'`."
-        ) from None
+        raise ValueError(lacking("Training", missing)) from None
     kinds = {"omniglot": command.omniglot, "cifar": command.cifar}
     if not arguments:
         raise ValueError(f"`train` needs one of {', '.join(kinds)}.")
@@ -157,5 +167,13 @@ def _where(item: Item) -> str:
     return f"results/{stored.name}, {records.load(item.name).provenance['made'][:10]}"
 
 
+def entry() -> int:
+    """The console script `mamlbook`; a terminal that lacks a letter shows its code instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return main(sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(entry())
