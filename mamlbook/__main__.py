@@ -1,6 +1,7 @@
 """The command line: python -m mamlbook list | reproduce | train | diagnose | adapt | verify."""
 
 import difflib
+import io
 import shlex
 import sys
 import time
@@ -11,9 +12,9 @@ from types import ModuleType
 
 import tyro
 
-from mamlbook import records
+from mamlbook import __version__, records
 from mamlbook.errors import ComputationError, Stopped
-from mamlbook.experiments.catalogue import ITEMS, Item, check
+from mamlbook.experiments.catalogue import ITEMS, Item, check, lacking
 
 USAGE = """\
 usage: python -m mamlbook COMMAND
@@ -25,6 +26,7 @@ usage: python -m mamlbook COMMAND
   adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
   export omniglot|cifar write a trained cell as a model: weights and a card
   verify                hold every record against the code; made again if that takes no hours
+  --version             the version of the package and, where it is known, the commit of its code
 """
 
 
@@ -41,6 +43,10 @@ def main(arguments: list[str]) -> int:
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
+        return 0
+    if arguments == ["--version"]:
+        known_as = records.commit()
+        print(f"mamlbook {__version__}" + (f", commit {known_as}" if known_as else ""))
         return 0
     try:
         return commands[known("command", arguments[0], commands)](arguments[1:])
@@ -103,6 +109,12 @@ def reproduce(arguments: list[str]) -> int:
         if out.exists() and not out.is_dir():
             raise ValueError(f"{out} is a file; choose a folder for --out.")
         commit = records.commit()  # of the code that runs, whatever is committed meanwhile
+        if commit is None:
+            print(
+                "The commit of this code is not known, so `verify` will not accept the record; "
+                f"set {records.COMMIT} to it, or run from a checkout that git can read.",
+                file=sys.stderr,
+            )
         start = time.perf_counter()
         made = item.make(settings)
         rows, arrays = made if isinstance(made, tuple) else (made, {})
@@ -117,7 +129,8 @@ def reproduce(arguments: list[str]) -> int:
         records.check_finite(rows, item.name)
         stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
         path = records.save(stored, out)  # before the drawing, which may fail
-        figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
+        with figures.style.house():
+            figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
         figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
         return 0
@@ -137,10 +150,7 @@ def train(arguments: list[str]) -> int:
     try:
         from mamlbook.fewshot import command
     except ModuleNotFoundError as missing:
-        raise ValueError(
-            f"Training needs {missing.name}, which is not installed; "
-            "install it with `pip install 'mamlbook[fewshot]'`."
-        ) from None
+        raise ValueError(lacking("Training", missing)) from None
     kinds = {"omniglot": command.omniglot, "cifar": command.cifar}
     if not arguments:
         raise ValueError(f"`train` needs one of {', '.join(kinds)}.")
@@ -217,5 +227,13 @@ def _where(item: Item) -> str:
     return f"results/{stored.name}, {records.load(item.name).provenance['made'][:10]}"
 
 
+def entry() -> int:
+    """The console script `mamlbook`; a terminal that lacks a letter shows its code instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return main(sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(entry())

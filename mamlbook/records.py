@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,10 @@ FINITE = (
     "accuracy", "coordinate", "excess_risk", "gain", "loss", "maml_loss", "measured", "nal_loss",
     "position", "risk", "test_error", "w1", "w2",
 )  # fmt: skip
-RESULTS = Path(__file__).resolve().parent.parent / "results"
+PACKAGE = Path(__file__).resolve().parent
+# In a wheel the records lie in the package, in a checkout beside it.
+RESULTS = next(filter(Path.is_dir, [PACKAGE / "results"]), PACKAGE.parent / "results")
+COMMIT = "MAMLBOOK_COMMIT"  # tells the commit of the source where there is no git
 
 
 class RecordError(ValueError):
@@ -112,12 +116,20 @@ def load(item: str, folder: Path = RESULTS) -> Record:
     Raises RecordError, in one sentence, if a file is missing, unreadable or altered.
     """
     again = f"make it again with `python -m mamlbook reproduce {item} --out {folder}`"
+    if folder == RESULTS and not folder.is_dir():
+        raise RecordError(
+            "This installation of mamlbook has no records; install it from a checkout of the "
+            "book, or from a wheel that was built in one."
+        )
     try:
         told = json.loads((folder / f"{item}.json").read_bytes())
         digest = told.pop("digest")
         hashes = told["sha256"]
     except FileNotFoundError:
         raise RecordError(f"There is no record {item}.json in {folder}; {again}.") from None
+    except OSError as error:  # such as a folder of that name
+        said = error.strerror or error
+        raise RecordError(f"{folder / item}.json cannot be read ({said}); {again}.") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{folder / item}.json cannot be read ({error}); {again}.") from None
     if digest != _digest(told):
@@ -128,6 +140,9 @@ def load(item: str, folder: Path = RESULTS) -> Record:
             files[name] = (folder / name).read_bytes()
         except FileNotFoundError:
             raise RecordError(f"The record {item} lacks its file {name}; {again}.") from None
+        except OSError as error:
+            said = error.strerror or error
+            raise RecordError(f"{folder / name} cannot be read ({said}); {again}.") from None
         if _sha256(files[name]) != expected:
             raise RecordError(f"{folder / name} is not what {item}.json vouches for; {again}.")
     # The Python engine reads every float64 back to the last bit, in every release of pandas.
@@ -180,20 +195,48 @@ def _version(name: str) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the source tree, marked when the tree has changes; None outside git."""
-    try:
-        known = ["git", "ls-files", "--error-unmatch", Path(__file__).name]
-        subprocess.run(known, cwd=Path(__file__).parent, capture_output=True, check=True)
-        said = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+    """The commit of the source tree, marked when the tree has changes; None if nothing knows it.
+
+    Git is asked first. Where it has no answer (no git, no repository, one that it will not read),
+    the environment variable MAMLBOOK_COMMIT tells it, or else the file COMMIT of the package,
+    which a wheel and an archive of the repository carry. Raises ValueError if MAMLBOOK_COMMIT is
+    no commit, or is another one than git's.
+    """
+    named = os.environ.get(COMMIT, "").strip()
+    if named and not _HASH.fullmatch(named):
+        raise ValueError(
+            f"{COMMIT} is {named!r}; it must be the 40 hexadecimal digits of a commit, "
+            "followed by -dirty if the code has changed since."
         )
+    found = _commit_of_git()
+    if named and found and named != found:
+        raise ValueError(f"{COMMIT} is {named}, but git says that this code is at {found}.")
+    if found or named:
+        return found or named
+    carried = PACKAGE / "COMMIT"
+    text = carried.read_text(encoding="utf-8").strip() if carried.is_file() else ""
+    return text if _HASH.fullmatch(text) else None
+
+
+_HASH = re.compile(r"[0-9a-f]{40}(-dirty)?")
+
+
+def _commit_of_git() -> str | None:
+    # Variables such as GIT_DIR would have git speak of another repository.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        done = subprocess.run(
+            command, cwd=PACKAGE, env=env, capture_output=True, encoding="utf-8", check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return said.stdout.strip()
 
 
 def seed_accuracies(

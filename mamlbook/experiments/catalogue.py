@@ -58,10 +58,16 @@ class Item:
         try:
             return import_module(f"mamlbook.experiments.{self.module}")
         except ModuleNotFoundError as missing:
-            raise ValueError(
-                f"{self.name} needs {missing.name}, which is not installed; "
-                "install it with `pip install 'mamlbook[fewshot]'`."
-            ) from None
+            raise ValueError(lacking(self.name, missing)) from None
+
+
+def lacking(what: str, missing: ModuleNotFoundError) -> str:
+    """The sentence that says what a command lacks, and what to install."""
+    needs = " ".join(sorted({missing.name or "", "pillow", "pooch", "safetensors", "torch"}))
+    return (
+        f"{what} needs {missing.name}, which is not installed: `pip install {needs}`, "
+        "or `pip install -e '.[fewshot]'` in a checkout of the book."
+    )
 
 
 POSITIVE = ("alpha", "half_width", "rate_maml", "rate_nal", "nal_rate", "sgd_rate", "zeta")
