@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -13,9 +14,27 @@ from hypothesis import settings
 
 from tools import HTML, ROOT, environment
 
-# The same examples on every run: a failure in CI is a failure at home.
+# The same examples on every run at home. In CI (GitHub and others set CI) each run draws new ones
+# from a seed of its own, and says how to draw them again.
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=40)
-settings.load_profile("book")
+settings.register_profile("ci", deadline=None, max_examples=40, print_blob=True)
+IN_CI = bool(os.environ.get("CI"))
+settings.load_profile("ci" if IN_CI else "book")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose Hypothesis's seed where none is given, so that it can be printed; xdist hands it to
+    its workers."""
+    if IN_CI and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(secrets.randbits(32))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if IN_CI:
+        seed = config.option.hypothesis_seed
+        return f"new examples; the same again with CI=1 and --hypothesis-seed={seed}"
+    return None
 
 
 def make_book(folder: Path = ROOT) -> float:

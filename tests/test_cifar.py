@@ -62,7 +62,7 @@ def test_table2_has_a_row_for_every_number_of_the_paper(held):
 
 def test_the_other_items(held):
     rates, _ = made("cifar_rates", cifar.Rates(iterations=1, filters=2, evaluation_tasks=4))
-    assert len(rates) == 2 * 2 * 5 * 4 and len(rates.value_counts(["algorithm", "optimiser"])) == 4
+    assert len(rates) == 2 * 2 * 6 * 4 and len(rates.value_counts(["algorithm", "optimiser"])) == 4
     controls, _ = made(
         "cifar_controls", cifar.Controls(1, 1, filters=2, batch_iterations=1, evaluation_tasks=4)
     )
@@ -70,6 +70,11 @@ def test_the_other_items(held):
     assert (steps.unique().map(sorted) == [[1, 5]] * 2).all()
     start = controls[controls["control"] == "untrained"]
     assert set(start["algorithm"]) == {"none"} and set(start["iterations"]) == {0}
+    steps, _ = made(
+        "cifar_steps", cifar.Steps(iterations=1, seeds=2, filters=2, p=(0.5,), tasks=2, steps=1)
+    )
+    assert len(steps) == 2 * (3 + 2) * 2 * 2 * 2 and set(steps["step"]) == {0, 1}
+    figures.cifar_steps(steps)
     for item, rows in (("cifar_rates", rates), ("cifar_controls", controls)):
         assert not rows.drop(columns="accuracy_ci95").isna().any().any()
         getattr(figures, item)(rows)

@@ -1,7 +1,7 @@
 """`python -m tools.vendor`: fetch anew what the pages carry of others' work into vendor/.
 
 Needs npm. The packages come from the npm registry at the versions below; vendor/manifest.json tells
-of each its version, licence and the SHA-256 of every file, which a test holds against the files.
+of each its version, licence and the SHA-256 of every file; a test checks them.
 To move to a newer release change its version here, run, build and test.
 """
 
@@ -66,6 +66,14 @@ PACKAGES = (
         "fonts/source-sans-3",
         "files",
         ("source-sans-3-latin-wght-*.woff2",),
+    ),
+    Package(
+        "@fontsource-variable/source-code-pro",
+        "5.3.1",
+        "OFL-1.1",
+        "fonts/source-code-pro",
+        "files",
+        ("source-code-pro-latin-wght-normal.woff2", "source-code-pro-greek-wght-normal.woff2"),
     ),
 )
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mamlbook.fewshot import evaluation, images
 from mamlbook.fewshot.command import train_cells
-from mamlbook.fewshot.settings import Cell, Settings
+from mamlbook.fewshot.settings import Cell, Configuration, Settings
 from mamlbook.fewshot.training import Trained
 
 CHECKPOINTS = Path("runs/cells")  # of all tables: what one has trained, another finds
@@ -35,10 +35,14 @@ class Budget:
     """Filters of each convolution."""
     evaluation_tasks: int = 500
     """Tasks of each split at evaluation."""
+    configuration: Configuration = "strided"
+    """What is chosen where the paper leaves a choice: text, lineage or strided."""
+    until: int | None = None
+    """Stop each training at this outer step; the same command without it goes on from there."""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "seeds", "workers", "filters", "evaluation_tasks"):
-            if getattr(self, name) < 1:
+        for name in ("iterations", "seeds", "workers", "filters", "evaluation_tasks", "until"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
@@ -52,7 +56,8 @@ def cells(variants: Iterable[Settings], budget: Budget) -> list[Cell]:
 def train(variants: Iterable[Settings], budget: Budget, apart: str = "") -> list[Trained]:
     """The cells, trained or found trained, in the folder that all share or in one `apart`."""
     todo = cells(variants, budget)
-    return train_cells(todo, CHECKPOINTS / apart, device=budget.device, workers=budget.workers)
+    how = {"device": budget.device, "until": budget.until, "workers": budget.workers}
+    return train_cells(todo, CHECKPOINTS / apart, **how)
 
 
 def evaluated(

@@ -1,7 +1,7 @@
 """Training in front of a reader: what a notebook's kernel can do while one waits."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,9 +55,10 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
             for start in range(0, settings.iterations, preset.every):
                 stop = min(start + preset.every, settings.iterations)
                 trained = training.train(
-                    [Cell(replace(settings, iterations=stop), preset.seed)],
+                    [cell],
                     held,
                     folder=Path(folder),
+                    until=stop,
                     progress=False,
                     dtype=torch.float64 if preset.device == "cpu" else torch.float32,
                 )

@@ -19,6 +19,7 @@ from safetensors.torch import save as save_tensors
 from mamlbook.records import replace
 
 State = dict[str, torch.Tensor]
+KEPT = 2000  # a checkpoint of a multiple of so many iterations stays: the curve of accuracy
 
 
 class CheckpointError(ValueError):
@@ -35,7 +36,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
-    """Write a checkpoint of the run `identity`; keep the one before."""
+    """Write a checkpoint of the run `identity`; keep the one before, and every 2,000th step's."""
     folder.mkdir(parents=True, exist_ok=True)
     data = save_tensors(
         {name: tensor.cpu().contiguous() for name, tensor in checkpoint.state.items()}
@@ -50,17 +51,22 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     replace(folder / f"{stem}.safetensors", data)
     replace(folder / f"{stem}.json", json.dumps(told, indent=1).encode())
     for old in sorted(folder.glob("[0-9]*.json"))[:-2]:
+        if int(old.stem) % KEPT == 0:
+            continue
         old.unlink(missing_ok=True)  # another command may share the cell
         old.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
-def latest(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
-    """The newest whole checkpoint of the run `identity`, or None if there is none.
+def latest(folder: Path, identity: dict[str, Any], until: int | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint of the run `identity`, or None if there is none; `until`: none
+    past this iteration.
 
     Warns of each damaged one that it passes over. Raises CheckpointError if a whole one is of
     another run.
     """
     for path in sorted(folder.glob("[0-9]*.json"), reverse=True):
+        if until is not None and int(path.stem) > until:
+            continue
         try:
             told = json.loads(path.read_bytes())
             data = path.with_suffix(".safetensors").read_bytes()

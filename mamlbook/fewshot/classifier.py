@@ -5,6 +5,7 @@ new one of zeros, and the whole network is adapted: the first inner step then se
 head to the mean feature of its class, less that of all.
 """
 
+import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,6 +41,7 @@ def fit(settings: Classifier, cell: Cell, images: ImageSet) -> Trained:
     optimiser = Optimiser("adam", theta, torch.full((1, 1), settings.rate, device=device))
     generator = torch.Generator().manual_seed(seeds.tasks)
     flat, pool = images.images.flatten(0, 1), training.easy.examples[classes]
+    began = time.monotonic()
     with single_threaded():
         for _ in trange(settings.batches, desc="classifier", mininterval=1.0):
             label = torch.randint(len(pool), (settings.images,), generator=generator)
@@ -49,7 +51,8 @@ def fit(settings: Classifier, cell: Cell, images: ImageSet) -> Trained:
             logits, tape = passes.forward(network, theta, x, network.outputs)
             passes.cross_entropy(tape, logits, label.to(device))
             optimiser.update(passes.backward(network, theta, tape, 1))
-    return Trained((cell,), {"theta": new_head(network, theta, few)}, 0.0)
+    state = {"theta": new_head(network, theta, few)}
+    return Trained((cell,), state, time.monotonic() - began, settings.batches)
 
 
 def new_head(network: Network, theta: torch.Tensor, few: Network) -> torch.Tensor:

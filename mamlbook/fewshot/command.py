@@ -1,8 +1,10 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
+import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from functools import partial
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from mamlbook.errors import ComputationError, Stopped, stoppable
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
@@ -25,24 +28,28 @@ def train_group(
     out: Path,
     *,
     device: str = "cpu",
+    until: int | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> list[Trained]:
-    """Train cells that are alike, together, or continue them; `out/LABEL/` keeps each."""
+    """Train cells that are alike, together, or continue them, until the outer step `until`;
+    `out/LABEL/` keeps each."""
     held = images.load(cells[0].settings.data, device)
     folders = [out / _name(cell, device) for cell in cells]
     found = [
-        training.finished(cell, held, folder) for cell, folder in zip(cells, folders, strict=True)
+        training.finished(cell, held, folder, until)
+        for cell, folder in zip(cells, folders, strict=True)
     ]
     # All of them, also those found: a group that is named by what is left would change its name
     # with each cell that is kept, and one that was cut between two would begin again.
     if found.count(False) > 1:
         folder = Path(f"{folders[0]}-and-{len(cells) - 1}")
-        together = training.train(cells, held, folder=folder, progress=progress).apart()
+        whole = training.train(cells, held, folder=folder, until=until, progress=progress)
+        together = whole.apart()
         for one, folder, before in zip(together, folders, found, strict=True):
             if not before:
                 training.keep(one, held, folder)
-    how = {"threads": threads, "progress": progress and found.count(False) == 1}
+    how = {"until": until, "threads": threads, "progress": progress and found.count(False) == 1}
     return [
         training.train([cell], held, folder=folder, **how)
         for cell, folder in zip(cells, folders, strict=True)
@@ -54,6 +61,7 @@ def train_cells(
     out: Path,
     *,
     device: str = "cpu",
+    until: int | None = None,
     executor: Executor | None = None,
     workers: int = 1,
 ) -> list[Trained]:
@@ -63,16 +71,33 @@ def train_cells(
         raise ValueError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+    check_cells(cells, out, device, until)
     if device == "cuda":
         groups = training.alike(cells)
-        done = [one for group in groups for one in train_group(group, out, device=device)]
+        done = [
+            one for group in groups for one in train_group(group, out, device=device, until=until)
+        ]
         return sorted(done, key=lambda one: cells.index(one.cells[0]))
     if executor is None and workers == 1:
-        return [one for cell in cells for one in train_group([cell], out, device=device)]
+        how = {"device": device, "until": until}
+        return [one for cell in cells for one in train_group([cell], out, **how)]
     if executor is None:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return train_cells(cells, out, device=device, executor=pool)
-    return run_cells(partial(_train_cell, out=out, device=device), cells, executor)
+            return train_cells(cells, out, device=device, until=until, executor=pool)
+    return run_cells(partial(_train_cell, out=out, device=device, until=until), cells, executor)
+
+
+def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
+    """ValueError, before any cell is trained, if one of them cannot be trained to its end: the
+    folder is a file or cannot be written, or a checkpoint is past the length or another run's."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; choose a folder for the checkpoints.")
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise ValueError(f"{out} cannot be written; choose another folder for the checkpoints.")
+    load = cache(images.load)
+    for cell in cells:
+        training.finished(cell, load(cell.settings.data, device), out / _name(cell, device), until)
 
 
 def run_cells(
@@ -81,11 +106,44 @@ def run_cells(
     """function(cell) of every cell, through any executor; the results in the cells' order.
 
     The cells are independent, so any worker may take any of them, again if another died at it.
+    If one fails, or the run is asked to stop, those that wait are cancelled and those that run
+    are asked to stop, which a training does at its next step, with a checkpoint.
     """
     futures = {executor.submit(function, cell): place for place, cell in enumerate(cells)}
-    done = tqdm(as_completed(futures), total=len(futures), unit="cell")
-    results = {futures[future]: future.result() for future in done}
+    results: dict[int, Any] = {}
+    with stoppable() as asked:
+        try:
+            with tqdm(total=len(futures), unit="cell") as bar:
+                waiting = set(futures)
+                while waiting and not asked:
+                    done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        results[futures[future]] = future.result()
+                        bar.update()
+        except BrokenProcessPool:
+            raise ComputationError(
+                "A worker process was killed (out of memory?); the cells that were done are kept, "
+                "and the same command goes on with the others."
+            ) from None
+        finally:
+            if len(results) < len(futures):
+                _stop(executor, futures)
+    if asked and len(results) < len(futures):
+        raise Stopped(
+            asked.signum,
+            f"Stopped with {len(results)} of {len(futures)} cells done; "
+            "the same command goes on with the others.",
+        )
     return [results[place] for place in sorted(results)]
+
+
+def _stop(executor: Executor, futures: Iterable[Future]) -> None:
+    """Cancel what waits, and ask the processes of a local pool to stop at their next step."""
+    for future in futures:
+        future.cancel()
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        process.terminate()
+    wait([future for future in futures if not future.cancelled()], timeout=60)
 
 
 def omniglot(
@@ -95,9 +153,10 @@ def omniglot(
     device: str = "cpu",
     workers: int = 1,
     out: Path = OUT,
+    until: int | None = None,
 ) -> None:
     """Train a cell of Table 1 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, out)
+    _command(settings, seeds, first_seed, device, workers, out, until)
 
 
 def cifar(
@@ -107,18 +166,27 @@ def cifar(
     device: str = "cpu",
     workers: int = 1,
     out: Path = OUT,
+    until: int | None = None,
 ) -> None:
     """Train a cell of Table 2 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, out)
+    _command(settings, seeds, first_seed, device, workers, out, until)
 
 
 def _command(
-    settings: Settings, seeds: int, first_seed: int, device: str, workers: int, out: Path
+    settings: Settings,
+    seeds: int,
+    first_seed: int,
+    device: str,
+    workers: int,
+    out: Path,
+    until: int | None,
 ) -> None:
     if seeds < 1 or workers < 1:
         raise ValueError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
+    if until is not None and until < 1:
+        raise ValueError(f"until is {until}; it must be at least 1.")
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
-    trained = train_cells(cells, out, device=device, workers=workers)
+    trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))
     for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
         replace(out / f"{_name(cell, device)}.csv", own.to_csv(index=False).encode())
@@ -132,5 +200,5 @@ def _name(cell: Cell, device: str) -> str:
     return cell.label if device == "cpu" else f"{cell.label}-{device}"
 
 
-def _train_cell(cell: Cell, out: Path, device: str) -> Trained:
-    return train_group([cell], out, device=device, threads=1, progress=False)[0]
+def _train_cell(cell: Cell, out: Path, device: str, until: int | None) -> Trained:
+    return train_group([cell], out, device=device, until=until, threads=1, progress=False)[0]

@@ -6,6 +6,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def omniglot(files: tuple[Path, ...]) -> Decoded:
 
     The digest covers the 105 x 105 originals in order of alphabet, character and drawing.
     """
+    return _omniglot(files, _greys)
+
+
+def omniglot_binary(files: tuple[Path, ...]) -> Decoded:
+    """As `omniglot`, but of each drawing the nearest pixels, ink 0 and paper 255."""
+    return _omniglot(files, _nearest)
+
+
+def _greys(original: Image.Image) -> np.ndarray:
+    return 255 - np.asarray(original.resize((28, 28), Image.Resampling.LANCZOS))
+
+
+def _nearest(original: Image.Image) -> np.ndarray:
+    return np.asarray(original.resize((28, 28), Image.Resampling.NEAREST))
+
+
+def _omniglot(files: tuple[Path, ...], small: Callable[[Image.Image], np.ndarray]) -> Decoded:
     drawings: dict[tuple[str, str], dict[str, bytes]] = {}
     for file in files:
         with _said(file), zipfile.ZipFile(file) as archive:
@@ -80,8 +98,7 @@ def omniglot(files: tuple[Path, ...]) -> Decoded:
                     "fetch the archives anew."
                 ) from None
             digest.update(np.packbits(np.asarray(original) > 127).tobytes())
-            small = original.resize((28, 28), Image.Resampling.LANCZOS)
-            images[index, drawing, :, :, 0] = 255 - np.asarray(small)
+            images[index, drawing, :, :, 0] = small(original)
     names = sorted(drawings)
     return Decoded(
         images,

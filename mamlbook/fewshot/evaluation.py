@@ -22,11 +22,11 @@ from mamlbook.intervals import half_width
 
 TABLE = [
     "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",
-    "iterations", "device",
+    "iterations", "device", "configuration",
 ]  # fmt: skip
 KEYS = [
-    "setting", "algorithm", "optimiser", "outer_rate", "steps", "statistics", "split", "hardness",
-    "iterations", "device",
+    "configuration", "setting", "algorithm", "optimiser", "outer_rate", "steps", "statistics",
+    "split", "hardness", "iterations", "planned", "device",
 ]  # fmt: skip
 
 
@@ -81,13 +81,18 @@ def running_statistics(
 
 
 def evaluate(
-    cell: Cell, theta: torch.Tensor, images: ImageSet, *, statistics: str = "batch"
+    cell: Cell,
+    theta: torch.Tensor,
+    images: ImageSet,
+    *,
+    statistics: str = "batch",
+    iterations: int | None = None,
 ) -> pd.DataFrame:
     """Rows of one trained cell, theta (1, size): a row for each split and hardness.
 
-    500 tasks of each split, easy or hard with equal probability; accuracy in percent, its 95 %
-    half-width over tasks. statistics: "batch" (transductive) or "running" (averages over
-    adapted training tasks).
+    iterations: outer steps taken, by default all that the settings plan. 500 tasks of each split,
+    easy or hard with equal probability; accuracy in percent, its 95 % half-width over tasks.
+    statistics: "batch" (transductive) or "running" (averages over adapted training tasks).
     """
     if statistics not in ("batch", "running"):
         raise ValueError(f"statistics is {statistics!r}; choose 'batch' or 'running'.")
@@ -109,6 +114,7 @@ def evaluate(
             )
             rows.append(
                 {
+                    "configuration": settings.configuration,
                     "setting": settings.name,
                     "algorithm": settings.algorithm,
                     "split": split,
@@ -121,7 +127,8 @@ def evaluate(
                     "statistics": statistics,
                     "optimiser": settings.optimiser,
                     "outer_rate": settings.rate,
-                    "iterations": settings.iterations,
+                    "iterations": settings.iterations if iterations is None else iterations,
+                    "planned": settings.iterations,
                     "device": device.type,
                 }
             )
@@ -138,7 +145,8 @@ def evaluate_all(
         (cell,) = each.cells
         changed = Cell(dataclasses.replace(cell.settings, **changes), cell.seed)
         theta = each.theta.to(images.images.device)
-        return evaluate(changed, theta, images, statistics=statistics)
+        how = {"statistics": statistics, "iterations": each.iterations}
+        return evaluate(changed, theta, images, **how)
 
     together = 1 if images.images.is_cuda else cores()
     with single_threaded(), ThreadPoolExecutor(together) as team:
@@ -205,7 +213,7 @@ def by_group(
         kinds[images.groups[group[0]]] = ("hard", family)
     kinds["distinct"] = ("easy", mixture.easy)
     for place, (name, (hardness, family)) in enumerate(kinds.items()):
-        _, _, drawn = Mixture(mixture.easy, family, 1.0, mixture.total).draw(
+        _, _, drawn = dataclasses.replace(mixture, hard=family, hard_probability=1.0).draw(
             count, (seeds.evaluation, place), flat.device
         )
         loss, accuracy = descent(settings.learner, settings.network, theta, flat, drawn, steps)
@@ -231,3 +239,35 @@ def _pieces(episodes: Episodes, large: bool) -> Iterator[Episodes]:
     together = 100 if large else 10
     for start in range(0, len(episodes.support), together):
         yield episodes[start : start + together]
+
+
+def by_steps(trained: Trained, images: ImageSet, count: int, steps: int) -> pd.DataFrame:
+    """Rows (split, hardness, step, accuracy in percent, seed) of a cell: the mean accuracy on the
+    queries of `count` easy and as many hard tasks of each split after 0, 1, ... inner steps."""
+    (cell,) = trained.cells
+    settings, seeds = cell.settings, Seeds.of(cell.seed)
+    flat, rows = images.images.flatten(0, 1), []
+    theta = trained.theta.to(flat.device)
+    for place, (split, mixture) in enumerate(
+        settings.problem(images, seeds.split).evaluation.items()
+    ):
+        for kind, hardness in enumerate(("easy", "hard")):
+            only = dataclasses.replace(mixture, hard_probability=float(kind))
+            drawn = only.draw(count, (seeds.evaluation, place), flat.device)[1 + kind]
+            _, accuracy = descent(settings.learner, settings.network, theta, flat, drawn, steps)
+            for step, mean in enumerate(100 * accuracy.mean(0)):
+                row = {"split": split, "hardness": hardness, "step": step}
+                rows.append({**row, "accuracy": mean.item(), "seed": cell.seed})
+    return pd.DataFrame(rows)
+
+
+def distance_moved(trained: Trained) -> dict[str, Any]:
+    """How far training has moved a cell's parameters: Euclidean distance from the initialization,
+    beside the settings that tell cells of a search apart."""
+    (cell,) = trained.cells
+    settings = cell.settings
+    before = settings.network.initial(Seeds.of(cell.seed).initialisation)
+    moved = (trained.theta.cpu() - before).norm().item()
+    told = {name: getattr(settings, name) for name in ("configuration", "algorithm", "optimiser")}
+    told |= {"setting": settings.name, "outer_rate": settings.rate, "seed": cell.seed}
+    return {**told, "distance": moved}

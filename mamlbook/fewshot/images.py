@@ -16,7 +16,7 @@ import numpy as np
 import pooch
 import torch
 
-from mamlbook.fewshot import decode
+from mamlbook.fewshot import decode, pictures
 from mamlbook.fewshot.decode import DataError
 from mamlbook.records import replace
 
@@ -36,6 +36,12 @@ class ImageSet:
     groups: tuple[str, ...]
     digest: str
 
+    def turns(self) -> torch.Tensor:
+        """uint8 (4 * classes * examples, height, width, channels): all images, then all turned by
+        90, 180 and 270 degrees."""
+        flat = self.images.flatten(0, 1)
+        return torch.cat([torch.rot90(flat, turn, (1, 2)) for turn in range(4)])
+
     def to(self, device: str | torch.device) -> "ImageSet":
         """The same images on another device."""
         return ImageSet(self.name, self.images.to(device), self.classes, self.groups, self.digest)
@@ -54,6 +60,8 @@ class Source:
     urls: dict[str, tuple[str, ...]]
     digest: str
     decode: Callable[[tuple[Path, ...]], decode.Decoded]
+    folder: str = ""
+    """Where in $MAMLBOOK_DATA the files may lie, if not in a folder of the set's name."""
 
 
 def _archived(url: str) -> str:
@@ -64,18 +72,29 @@ _LAKE = "https://github.com/brendenlake/omniglot/raw/master/python/"
 _LAKE_MIRROR = "https://cdn.jsdelivr.net/gh/brendenlake/omniglot@master/python/"
 _CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
 _OMNIGLOT_FILES = ("images_background.zip", "images_evaluation.zip")
+_OMNIGLOT_UPSTREAM = {
+    "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
+    "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
+}
+_OMNIGLOT_DIGEST = "308ac7ccbf96c742c7087faf6866e19deb5e15033216577fc806ecb136c55892"
 
 SOURCES = {
     "omniglot": Source(
         "omniglot",
         files=(_OMNIGLOT_FILES,),
-        upstream={
-            "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
-            "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
-        },
+        upstream=_OMNIGLOT_UPSTREAM,
         urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
-        digest="308ac7ccbf96c742c7087faf6866e19deb5e15033216577fc806ecb136c55892",
+        digest=_OMNIGLOT_DIGEST,
         decode=decode.omniglot,
+    ),
+    "omniglot-binary": Source(
+        "omniglot-binary",
+        files=(_OMNIGLOT_FILES,),
+        upstream=_OMNIGLOT_UPSTREAM,
+        urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
+        digest=_OMNIGLOT_DIGEST,
+        decode=decode.omniglot_binary,
+        folder="omniglot",
     ),
     "cifar100": Source(
         "cifar100",
@@ -93,10 +112,12 @@ SOURCES = {
 
 
 def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
-    """The images of "omniglot" (28 x 28 x 1, ink 255) or "cifar100" (32 x 32 x 3) on `device`.
+    """The images of "omniglot" (28 x 28 x 1, greys, ink 255), "omniglot-binary" (28 x 28 x 1, 0
+    where there is ink, else 255) or "cifar100" (32 x 32 x 3) on `device`.
 
     The first call decodes and leaves the arrays in the user's cache; later calls read them.
-    Omniglot's 105 x 105 originals are resampled by Pillow's Lanczos filter, as greys.
+    Omniglot's 105 x 105 originals are resampled by Pillow's Lanczos filter, as greys, or, for
+    "omniglot-binary", by taking the nearest pixel, as Pillow does of images of one bit.
     Raises DataError, in one sentence with the remedy, if a file is missing or not what it
     should be; nothing is left half-written.
     """
@@ -119,6 +140,59 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
     return ImageSet(name, images, held.classes, held.groups, held.digest)
 
 
+def from_folder(
+    path: str | Path,
+    side: int = 32,
+    preparation: pictures.Preparation = "rgb",
+    *,
+    examples: int | None = None,
+) -> ImageSet:
+    """The classes PATH/CLASS/*.png, or PATH/GROUP/CLASS/*.png, each picture `prepared`.
+
+    `examples`: images of each class, the first in the order of their names; by default as many as
+    the smallest class has. A class's group is the folder around it; without one, the class itself.
+    The digest is of the prepared images and the names of their classes.
+    Raises DataError, in one sentence, if there is no class, too few images or a damaged one.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder; give one that holds a folder for each class.")
+    classes = {
+        folder: pictures.files(folder) for folder in sorted(root.rglob("*")) if folder.is_dir()
+    }
+    classes = {folder: held for folder, held in classes.items() if held}
+    if not classes:
+        raise DataError(
+            f"{root} holds no folder of {', '.join(pictures.SUFFIXES)} files; "
+            "it needs one for each class."
+        )
+    scarce = min(classes, key=lambda folder: len(classes[folder]))
+    count = examples or len(classes[scarce])
+    if len(classes[scarce]) < count:
+        raise DataError(
+            f"The class {scarce.relative_to(root)} has {len(classes[scarce])} images, not {count}; "
+            "ask for fewer examples or move the folder away."
+        )
+    images = np.stack([pictures.read(held[:count], side, preparation) for held in classes.values()])
+    names = tuple(folder.relative_to(root).as_posix() for folder in classes)
+    groups = tuple(name.rpartition("/")[0] or name for name in names)
+    digest = hashlib.sha256(repr((names, images.shape)).encode() + images.tobytes()).hexdigest()
+    return ImageSet(root.name, torch.from_numpy(images), names, groups, digest)
+
+
+def from_arrays(classes: dict[str, np.ndarray], name: str = "arrays") -> ImageSet:
+    """Classes by name, each uint8 (examples, side, side, channels), all of one shape."""
+    shapes = {array.shape for array in classes.values()}
+    if len(shapes) != 1 or any(array.dtype != np.uint8 for array in classes.values()):
+        raise DataError(
+            f"Classes of shapes {sorted(shapes)}; all must be uint8 of one shape "
+            "(examples, side, side, channels)."
+        )
+    images, names = np.stack(list(classes.values())), tuple(classes)
+    digest = hashlib.sha256(repr((names, images.shape)).encode() + images.tobytes()).hexdigest()
+    return ImageSet(name, torch.from_numpy(images), names, names, digest)
+
+
 def _find(source: Source, cache: Path) -> tuple[Path, ...]:
     """The archives of a data set: from $MAMLBOOK_DATA, from the cache, or downloaded there."""
     folders = [cache]
@@ -129,7 +203,7 @@ def _find(source: Source, cache: Path) -> tuple[Path, ...]:
                 f"MAMLBOOK_DATA is {given!r}, which is not a folder; set it to the folder "
                 f"that holds {source.name}'s archives, or unset it to download them."
             )
-        folders = [Path(given) / source.name, Path(given), cache]
+        folders = [Path(given) / (source.folder or source.name), Path(given), cache]
     for folder in folders:
         for names in source.files:
             files = tuple(folder / name for name in names)

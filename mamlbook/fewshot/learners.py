@@ -5,6 +5,8 @@ minimises the mean over tasks of the loss on all its examples; MAML that of L_t(
 w' = w - alpha grad L_s(w). MAML's gradient is (I - alpha H_s(w)) grad L_t(w'): one pass over the
 support sets at the shared w, a first-order pass over the targets at each task's w', and one
 Hessian-vector product on the support sets, summed over tasks. Without H_s it is first-order MAML.
+Where the inner loop adapts only some of the parameters, those that the diagonal matrix M selects,
+w' = w - alpha M grad L_s(w) and MAML's gradient is (I - alpha H_s(w) M) grad L_t(w').
 """
 
 from collections.abc import Callable, Iterator
@@ -23,18 +25,28 @@ from mamlbook.fewshot.tasks import Episodes, labels
 @dataclass(frozen=True)
 class Learner:
     """algorithm: "maml" (exact), "maml-first" (without second derivatives) or "nal";
-    inner_rate: alpha, the step of a task's adaptation."""
+    inner_rate: alpha, the step of a task's adaptation; adapted: "all" parameters, or the
+    "weights" of convolutions and head without the scales and shifts of batch norm."""
 
     algorithm: Literal["maml", "maml-first", "nal"]
     inner_rate: float = 0.1
+    adapted: Literal["all", "weights"] = "all"
 
     def __post_init__(self) -> None:
         if self.algorithm not in ("maml", "maml-first", "nal"):
             raise ValueError(
                 f"algorithm is {self.algorithm!r}; choose 'maml', 'maml-first' or 'nal'."
             )
-        if not self.inner_rate > 0:
-            raise ValueError(f"The inner rate is {self.inner_rate}; it must be positive.")
+        if not 0 < self.inner_rate < float("inf"):
+            raise ValueError(
+                f"The inner rate is {self.inner_rate}; it must be positive and finite."
+            )
+        if self.adapted not in ("all", "weights"):
+            raise ValueError(f"adapted is {self.adapted!r}; choose 'all' or 'weights'.")
+
+    def step(self, network: Network, gradient: torch.Tensor) -> torch.Tensor:
+        """M gradient (G, size), in place: what an inner step subtracts alpha times of."""
+        return gradient if self.adapted == "all" else network.weights_only(gradient)
 
 
 def inputs(images: torch.Tensor, indices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -80,7 +92,7 @@ def outer_gradient(
     exact = learner.algorithm == "maml"
     x = inputs(images, episodes.support, theta.dtype)
     _, _, tape = _losses(network, theta, x, hard, shape, tangents=exact, **how)
-    step = passes.backward(network, theta, tape, len(x), **how)
+    step = learner.step(network, passes.backward(network, theta, tape, len(x), **how))
     adapted = theta.repeat_interleave(len(x) // sets, 0).sub_(step, alpha=learner.inner_rate)
 
     # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
@@ -95,7 +107,8 @@ def outer_gradient(
     slope = torch.cat(slopes)
     gradient = slope.unflatten(0, (sets, -1)).sum(1)
     if exact:
-        curved = curvature.hessian_vector(network, theta, tape, slope, sets, **how)
+        direction = learner.step(network, slope)
+        curved = curvature.hessian_vector(network, theta, tape, direction, sets, **how)
         gradient = gradient.sub_(curved, alpha=learner.inner_rate)
     return Outcome(gradient, torch.cat(loss), torch.cat(accuracy))
 
@@ -115,7 +128,7 @@ def adapt(
     for _ in range(steps):
         y = labels(shape.ways, shape.shots, theta.device)
         _, _, tape = _losses(network, theta, x, y, shape)
-        step = passes.backward(network, theta, tape, len(x))
+        step = learner.step(network, passes.backward(network, theta, tape, len(x)))
         theta = theta.repeat_interleave(len(x) // len(theta), 0)
         theta = theta.sub_(step, alpha=learner.inner_rate)
     return theta.expand(len(x), -1)

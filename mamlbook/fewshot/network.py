@@ -4,8 +4,8 @@ Four blocks of a 3 x 3 convolution without bias (a bias before batch norm does n
 norm with the statistics of the batch, and ReLU; then a linear head. "strided" halves the side in
 each convolution and takes the spatial mean before the head, which is Finn et al.'s network for
 Omniglot; "pooled" halves it by 2 x 2 max-pooling and flattens. "leaky" is the ReLU with slope
-0.01 of Antoniou et al. (2018). Convolutions and head start from Xavier's uniform distribution,
-scales at 1, shifts and biases at 0. Every parameter takes part in adaptation.
+0.01 of Antoniou et al. (2018). Convolutions are initialized from Xavier's uniform distribution, the
+head from the same, zeros or N(0, 1), scales at 1, shifts and biases at 0.
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,9 @@ class Network:
     filters: int = 64
     downsampling: Literal["strided", "pooled"] = "strided"
     activation: Literal["relu", "leaky"] = "relu"
+    head: Literal["xavier", "zeros", "normal"] = "xavier"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.downsampling not in ("strided", "pooled"):
@@ -39,6 +42,8 @@ class Network:
             )
         if self.activation not in ("relu", "leaky"):
             raise ValueError(f"activation is {self.activation!r}; choose 'relu' or 'leaky'.")
+        if self.head not in ("xavier", "zeros", "normal"):
+            raise ValueError(f"head is {self.head!r}; choose 'xavier', 'zeros' or 'normal'.")
         if self.side < 16 or self.filters < 1:
             raise ValueError(
                 f"The images have side {self.side} and the blocks {self.filters} filters; "
@@ -86,6 +91,27 @@ class Network:
             for piece, shape in zip(pieces, self.shapes, strict=True)
         ]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of theta's parts in their order: block1.weights, block1.scale, ..., head.bias."""
+        blocks = (
+            f"block{block + 1}.{part}"
+            for block in range(BLOCKS)
+            for part in ("weights", "scale", "shift")
+        )
+        return (*blocks, "head.weights", "head.bias")
+
+    def named(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Views of theta (1, size) as its parts, by name, without the group axis."""
+        return {name: part[0] for name, part in zip(self.names, self.parts(theta), strict=True)}
+
+    def vector(self, named: dict[str, torch.Tensor]) -> torch.Tensor:
+        """theta (1, size) of parts by name: the inverse of `named`."""
+        for name, shape in zip(self.names, self.shapes, strict=True):
+            if tuple(named[name].shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(named[name].shape)}, not {shape}.")
+        return torch.cat([named[name].flatten() for name in self.names])[None]
+
     def initial(self, seed: int) -> torch.Tensor:
         """theta (1, size), float32, drawn on the host so that every device starts alike."""
         generator = torch.Generator().manual_seed(seed)
@@ -96,6 +122,22 @@ class Network:
             fan = weights.shape[2] + 9 * self.filters
             weights.uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
             scale.fill_(1)
-        fan = self.features + self.outputs
-        parts[-2].uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
+        if self.head == "xavier":
+            fan = self.features + self.outputs
+            parts[-2].uniform_(-1, 1, generator=generator).mul_((6 / fan) ** 0.5)
+        elif self.head == "normal":
+            parts[-2].normal_(generator=generator)
+        return theta
+
+    def standardized(self, images: torch.Tensor) -> torch.Tensor:
+        """The network's input of images (..., channels) in [0, 1]."""
+        if not self.mean:
+            return images
+        return (images - images.new_tensor(self.mean)) / images.new_tensor(self.std)
+
+    def weights_only(self, theta: torch.Tensor) -> torch.Tensor:
+        """theta (G, size) in place, with zeros for the scales and shifts of batch norm."""
+        for index, part in enumerate(self.parts(theta)[: 3 * BLOCKS]):
+            if index % 3:
+                part.zero_()
         return theta

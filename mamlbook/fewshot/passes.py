@@ -50,7 +50,7 @@ def forward(
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)
     fused = groups == 1 and theta.device.type == "cpu"
-    pooled, x = network.downsampling == "pooled", images
+    pooled, x = network.downsampling == "pooled", network.standardized(images)
     for index in range(BLOCKS):
         weights, scale, shift = parts[3 * index : 3 * index + 3]
         high = outer(x.shape[2], network.stride)

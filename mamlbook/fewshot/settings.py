@@ -5,8 +5,9 @@ split into training and test classes, of the initial weights, of the training ta
 evaluation tasks.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -23,7 +24,38 @@ HARD_ALPHABETS = (
     "Sanskrit", "Bengali", "Braille", "Balinese", "Sylheti", "Oriya", "Kannada", "Ge_ez",
     "Tengwar", "Malay_(Jawi_-_Arabic)",
 )  # fmt: skip
+ARMS = ("wide", "few", "close")  # of the experiment on packing
 FC100_TEST = ("aquatic_mammals", "insects", "medium_mammals", "people")
+
+Configuration = Literal["text", "lineage", "strided"]
+_TEXT = {
+    "optimiser": "sgd", "schedule": "constant", "downsampling": "strided", "activation": "relu",
+    "adapted": "all", "rotations": False, "conversion": "grey", "head": "xavier",
+    "standardized": False,
+}  # fmt: skip
+_LINEAGE = {
+    "optimiser": "adam", "schedule": "cosine", "downsampling": "pooled", "activation": "leaky",
+    "adapted": "weights", "rotations": True, "conversion": "binary", "head": "xavier",
+    "standardized": True,
+}  # fmt: skip
+# Mean and standard deviation of CIFAR-100's red, green and blue, as image code has them.
+CIFAR_MEAN, CIFAR_STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
+
+
+def configured(configuration: Configuration, algorithm: str) -> dict[str, Any]:
+    """What a configuration chooses where the paper's words leave a choice, by setting.
+
+    `text`: SGD, strided convolutions and ReLU, as the paper's words have it. `lineage`: the code
+    that the experiments most probably derive from, Antoniou et al.'s (2018) as changed for
+    Collins et al. (2020): max-pooling, leaky ReLU, Adam with cosine decay for every algorithm,
+    scales and shifts of batch norm not adapted, training characters rotated, binary images.
+    `strided`: as `text`, but MAML by Adam.
+    """
+    _one_of("configuration", configuration, get_args(Configuration))
+    if configuration == "lineage":
+        return _LINEAGE
+    adam = configuration == "strided" and algorithm.startswith("maml")
+    return {**_TEXT, "optimiser": "adam" if adam else "sgd"}
 
 
 @dataclass(frozen=True)
@@ -63,63 +95,86 @@ class Common:
     """Outer learning rate; by default the paper's, 1e-3 for MAML and 1e-6 for NAL."""
     inner_rate: float = 0.1
     """Inner learning rate."""
-    optimiser: Literal["sgd", "adam"] = "sgd"
-    """Of the outer loop: SGD as the paper says, or Adam as the code it derives from."""
+    configuration: Configuration = "strided"
+    """What is chosen where the paper leaves a choice; each setting that is given wins over it."""
+    optimiser: Literal["sgd", "adam"] | None = None
+    """Of the outer loop; by default the configuration's, as for all settings without a value."""
+    schedule: Literal["constant", "cosine"] | None = None
+    """Of the outer rate: constant, or cosine decay to 1e-6 over all the outer steps."""
     targets: int = 10
     """Target examples of a class."""
     filters: int = 64
     """Filters of each convolution."""
-    downsampling: Literal["strided", "pooled"] = "strided"
-    """Strided convolutions (Finn et al.), or max-pooling as a variant."""
-    activation: Literal["relu", "leaky"] = "relu"
-    """ReLU, or the leaky ReLU of the code the paper derives from."""
+    downsampling: Literal["strided", "pooled"] | None = None
+    """Strided convolutions (Finn et al., 2017) or max-pooling (Vinyals et al., 2016)."""
+    activation: Literal["relu", "leaky"] | None = None
+    """ReLU, or leaky ReLU with slope 0.01."""
+    adapted: Literal["all", "weights"] | None = None
+    """Parameters that the inner loop adapts: all, or all but batch norm's scales and shifts."""
+    head: Literal["xavier", "zeros", "normal"] | None = None
+    """Initialization of the head's weights: Xavier's, zeros, or N(0, 1) as Finn et al. (2017)."""
+    validation: bool = False
+    """Hold out some training classes and evaluate on them: what a search for a rate may see."""
     steps: int | None = None
     """Adaptation steps at evaluation; by default the paper's."""
     evaluation_tasks: int = 500
     """Tasks of each split at evaluation."""
 
     def __post_init__(self) -> None:
+        for name, chosen in configured(self.configuration, self.algorithm).items():
+            if getattr(self, name, chosen) is None:
+                object.__setattr__(self, name, chosen)
         for name in ("iterations", "tasks", "targets", "filters", "evaluation_tasks", "steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
         for name in ("outer_rate", "inner_rate"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value}; it must be positive.")
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value}; it must be positive and finite.")
         _one_of("optimiser", self.optimiser, ("sgd", "adam"))
+        _one_of("schedule", self.schedule, ("constant", "cosine"))
 
     @property
     def particulars(self) -> dict[str, Any]:
-        """The settings that bear on training and are not the defaults; not how long it lasts."""
-        apart = ("iterations", "evaluation_tasks", "steps", "setting", "p", "algorithm")
+        """The settings that bear on training and are not the defaults; not how long it lasts,
+        unless the schedule depends on it."""
+        apart = ["evaluation_tasks", "steps", "setting", "p", "algorithm"]
+        if self.schedule == "constant":
+            apart.append("iterations")
+        chosen = configured(self.configuration, self.algorithm)
+        if self.rate == self._paper_rate:
+            apart.append("outer_rate")
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name not in apart and getattr(self, field.name) != field.default
+            if field.name not in apart
+            and getattr(self, field.name) != chosen.get(field.name, field.default)
         }
 
     @property
     def rate(self) -> float:
         """The outer learning rate."""
-        if self.outer_rate is not None:
-            return self.outer_rate
+        return self._paper_rate if self.outer_rate is None else self.outer_rate
+
+    @property
+    def _paper_rate(self) -> float:
         return 1e-6 if self.algorithm.startswith("nal") else 1e-3
 
     @property
     def learner(self) -> Learner:
-        return Learner(
-            "nal" if self.algorithm.startswith("nal") else self.algorithm, self.inner_rate
-        )
+        algorithm = "nal" if self.algorithm.startswith("nal") else self.algorithm
+        return Learner(algorithm, self.inner_rate, self.adapted)
 
 
 @dataclass(frozen=True)
 class Omniglot(Common):
     """A cell of Table 1: 5-way tasks of Omniglot's characters (C.4)."""
 
-    setting: Literal["large", "small", "all"] = "large"
-    """5 hard training and 5 hard test alphabets; one of each, Sanskrit and Bengali; or, to find
-    the hard ones, every alphabet for training."""
+    setting: Literal["large", "small", "all", "wide", "few", "close"] = "large"
+    """5 hard training and 5 hard test alphabets; one of each, Sanskrit and Bengali; to find the
+    hard ones, every alphabet for training; or, to take the causes apart, 5 hard training alphabets
+    of the ten permuted, as many characters of them as the first has, and the first alone."""
     algorithm: Literal["maml", "maml-first", "nal-1", "nal-10"] = "maml"
     """MAML (exact or first-order) with 1 shot, NAL adapted with 1 shot or with 10."""
     iterations: int = 20_000
@@ -128,13 +183,26 @@ class Omniglot(Common):
     """Tasks of an outer step."""
     hard_probability: float = 0.5
     """Probability that a training task is hard."""
-
-    data = "omniglot"
+    rotations: bool | None = None
+    """Turn each class of a training task by a random multiple of 90 degrees."""
+    conversion: Literal["grey", "binary"] | None = None
+    """From 105 x 105 to 28 x 28: greys with ink 255, or nearest pixels with ink 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("setting", self.setting, ("large", "small", "all"))
+        _one_of("setting", self.setting, ("large", "small", "all", *ARMS))
         _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal-1", "nal-10"))
+        if self.validation and self.setting != "large":
+            raise ValueError(
+                f"validation needs hard alphabets to spare, which the setting {self.setting!r} "
+                "has not; use 'large'."
+            )
+        _one_of("conversion", self.conversion, ("grey", "binary"))
+
+    @property
+    def data(self) -> str:
+        """The name of the images, as `images.load` knows them."""
+        return "omniglot" if self.conversion == "grey" else "omniglot-binary"
 
     @property
     def name(self) -> str:
@@ -142,7 +210,7 @@ class Omniglot(Common):
 
     @property
     def network(self) -> Network:
-        return Network(28, 1, 5, self.filters, self.downsampling, self.activation)
+        return Network(28, 1, 5, self.filters, self.downsampling, self.activation, self.head)
 
     @property
     def adaptation_steps(self) -> int:
@@ -154,24 +222,52 @@ class Omniglot(Common):
         examples = torch.arange(images.images.shape[1]).expand(len(images.classes), -1)
         total = images.images.shape[1]
 
-        def mixture(easy: list[str], hard: list[str], probability: float) -> Mixture:
+        def mixture(
+            easy: list[str], hard: list[str], probability: float, turned: bool = False
+        ) -> Mixture:
             return Mixture(
-                Family(shape, _members(images, easy), True, examples),
-                Family(shape, _members(images, hard), False, examples),
+                Family(shape, _members(images, easy), True, examples, turned),
+                Family(shape, _members(images, hard), False, examples, turned),
                 probability,
                 total,
             )
 
         alphabets = sorted(set(images.groups))
         if self.setting == "all":
-            every = mixture(alphabets, alphabets, self.hard_probability)
+            every = mixture(alphabets, alphabets, self.hard_probability, self.rotations)
             return Problem(every, {"train": mixture(alphabets, alphabets, 0.5)})
+        if self.setting in ARMS:
+            return self._arm(images, mixture, split)
         easy, hard = split_alphabets(alphabets, split)
         if self.setting == "small":
             hard = {"train": ["Sanskrit"], "test": ["Bengali"]}
+        splits = ["train", "test"]
+        if self.validation:
+            easy = {"train": easy["train"][5:], "validation": easy["train"][:5]}
+            hard = {"train": hard["train"][1:], "validation": hard["train"][:1]}
+            splits = ["train", "validation"]
         return Problem(
-            mixture(easy["train"], hard["train"], self.hard_probability),
-            {name: mixture(easy[name], hard[name], 0.5) for name in ("train", "test")},
+            mixture(easy["train"], hard["train"], self.hard_probability, self.rotations),
+            {name: mixture(easy[name], hard[name], 0.5) for name in splits},
+        )
+
+    def _arm(self, images: ImageSet, mixture: Callable[..., Mixture], split: int) -> Problem:
+        """An arm of the experiment on packing: the ten hard alphabets are permuted by the seed,
+        and the test is on one of them ("test") and on five ("test-5"), the same for every arm."""
+        easy, _ = split_alphabets(sorted(set(images.groups)), split)
+        hard = np.random.default_rng((split, 2)).permutation(HARD_ALPHABETS).tolist()
+        met = hard[:1] if self.setting == "close" else hard[:5]
+        training = mixture(easy["train"], met, self.hard_probability, self.rotations)
+        if self.setting == "few":  # of each alphabet as many, in all as many as one has (or 4 more)
+            count = -(-len(_members(images, hard[:1])[0]) // 5)
+            groups = tuple(group[:count] for group in training.hard.groups)
+            training = replace(training, hard=replace(training.hard, groups=groups))
+        return Problem(
+            training,
+            {
+                "test": mixture(easy["test"], hard[5:6], 0.5),
+                "test-5": mixture(easy["test"], hard[5:], 0.5),
+            },
         )
 
 
@@ -212,6 +308,8 @@ class Cifar(Common):
     """Shots of an easy task (the paper's body has 10)."""
     hard_shots: int = 5
     """Shots of a hard task (the paper's body has 1)."""
+    standardized: bool | None = None
+    """Subtract each colour's mean and divide by its standard deviation."""
 
     data = "cifar100"
 
@@ -227,7 +325,10 @@ class Cifar(Common):
 
     @property
     def network(self) -> Network:
-        return Network(32, 3, 20, self.filters, self.downsampling, self.activation)
+        moments = (CIFAR_MEAN, CIFAR_STD) if self.standardized else ((), ())
+        return Network(
+            32, 3, 20, self.filters, self.downsampling, self.activation, self.head, *moments
+        )
 
     @property
     def adaptation_steps(self) -> int:
@@ -244,6 +345,11 @@ class Cifar(Common):
             "train": tuple(index for index, held in enumerate(test) if not held),
             "test": tuple(index for index, held in enumerate(test) if held),
         }
+        other = "test"
+        if self.validation:  # as many classes as the test has
+            order = np.random.default_rng((split, 1)).permutation(classes["train"]).tolist()
+            classes = {"train": tuple(order[20:]), "validation": tuple(order[:20])}
+            other = "validation"
         total = images.images.shape[1]
         rng = np.random.default_rng(split)
         dealt = torch.from_numpy(
@@ -261,7 +367,7 @@ class Cifar(Common):
             mixture("train", dealt[:, :held], trained, self.p),
             {
                 "train": mixture("train", dealt[:, held:], shapes, 0.5),
-                "test": mixture("test", dealt, shapes, 0.5),
+                other: mixture(other, dealt, shapes, 0.5),
             },
         )
 

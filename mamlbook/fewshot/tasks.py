@@ -47,13 +47,16 @@ class Family:
     groups: class indices, group by group (alphabets; for CIFAR-100 one group of all classes).
     distinct: True draws N distinct groups uniformly and one class of each (Omniglot's easy
     tasks, C.4); False draws one group uniformly and N of its classes (its hard tasks).
-    examples: int64 (classes, E), the examples of each class that may be used.
+    examples: int64 (classes, E), the examples of each class that may be used. turned: True draws
+    for each class of a task one of four turns by 90 degrees; the image tensor then has all images
+    four times, once for each turn (`images.turns`).
     """
 
     shape: Shape
     groups: tuple[tuple[int, ...], ...]
     distinct: bool
     examples: torch.Tensor
+    turned: bool = False
 
     def __post_init__(self) -> None:
         ways, needed = self.shape.ways, self.shape.shots + self.shape.targets
@@ -99,6 +102,9 @@ class Family:
         allowed = self.examples.to(device)[classes]
         picked = rand(*allowed.shape).topk(shape.shots + shape.targets).indices
         flat = classes[:, :, None] * total + allowed.gather(2, picked)
+        if self.turned:
+            images = len(self.examples) * total
+            flat = flat + images * (4 * rand(count, shape.ways, 1)).long().clamp(max=3)
         support, target = flat.split((shape.shots, shape.targets), 2)
         return Episodes(shape, support.flatten(1), target.flatten(1))
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 import time
+import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,9 +19,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mamlbook.errors import ComputationError, Stop, Stopped, stoppable
 from mamlbook.fewshot import checkpoints, learners
 from mamlbook.fewshot.grouped import GroupedStep
 from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot.network import BLOCKS
 from mamlbook.fewshot.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, merge
@@ -32,11 +35,15 @@ BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, 
 
 @dataclass(frozen=True)
 class Trained:
-    """R cells after training: what a checkpoint holds, and the seconds it took."""
+    """R cells after training: what a checkpoint holds, and the seconds it took.
+
+    iterations: outer steps taken, fewer than the settings' if training was to stop early.
+    """
 
     cells: tuple[Cell, ...]
     state: checkpoints.State
     seconds: float
+    iterations: int
 
     @property
     def theta(self) -> torch.Tensor:
@@ -56,6 +63,7 @@ class Trained:
                 (cell,),
                 {name: t[row : row + 1] if t.ndim else t for name, t in self.state.items()},
                 self.seconds / len(self.cells),
+                self.iterations,
             )
             for row, cell in enumerate(self.cells)
         ]
@@ -66,6 +74,7 @@ def train(
     images: ImageSet,
     *,
     folder: Path | None = None,
+    until: int | None = None,
     threads: int | None = None,
     grouped: bool | None = None,
     save_every: float = 60.0,
@@ -74,16 +83,21 @@ def train(
 ) -> Trained:
     """Train cells on the device of `images`; checkpoints in `folder`, every `save_every` seconds.
 
+    `until`: the outer step at which to stop, by default the settings' last. A later call goes on
+    from there; the rate decays over the settings' steps whenever training stops.
+
     The cells may differ in seed, setting and outer rate alone. On a GPU (or with `grouped`)
     all their tasks are one batch; else they run task by task on `threads` threads, by default
     one for each core it may use, which does not change a bit of the result. In float32 another
-    kind of CPU rounds otherwise, and training makes that grow into other accuracies; in float64
-    they come out the same.
+    kind of CPU rounds differently, and training makes that grow into other accuracies; in float64
+    they are the same.
+
+    SIGINT and SIGTERM end it at the next step, with a checkpoint, by raising Stopped.
+    Raises ComputationError if a loss or a parameter is not finite.
     """
     device = images.images.device
     run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped, dtype)
-    settings = cells[0].settings
-    total = settings.iterations
+    total = min(until or cells[0].settings.iterations, cells[0].settings.iterations)
     identity = run.identity
     start, spent = 0, 0.0
     if folder is not None:
@@ -98,45 +112,63 @@ def train(
         total=total, initial=start, disable=not progress, unit="it", desc=_title(cells),
         mininterval=1.0,
     )  # fmt: skip
-    with bar, single_threaded(), ThreadPoolExecutor(threads) as team:
-        while start < total:
-            stop = min(total, (start // BLOCK + 1) * BLOCK)
-            run.block(start, stop, team)
-            bar.update(stop - start)
-            bar.set_postfix_str(run.course(start // BLOCK))
-            start = stop
+    with bar, stoppable() as asked, single_threaded(), ThreadPoolExecutor(threads) as team:
+        while start < total and not asked:
+            block, end = start // BLOCK, min(total, (start // BLOCK + 1) * BLOCK)
+            reached = run.block(start, end, team, asked)
+            bar.update(reached - start)
+            bar.set_postfix_str(run.course(block))
+            start = reached
             due = time.monotonic() - saved >= save_every
-            if folder is not None and (due or start == total):
+            due = due or start == total or start % checkpoints.KEPT == 0 or bool(asked)
+            if folder is not None and due:
                 saved = time.monotonic()
                 seconds = spent + saved - began
                 checkpoints.save(
                     folder, checkpoints.Checkpoint(start, seconds, run.state(start)), identity
                 )
+    if asked and start < total:
+        kept = "nothing is kept" if folder is None else f"its checkpoint is in {folder}"
+        message = f"{_title(cells)}: stopped at iteration {start}; {kept}."
+        raise Stopped(asked.signum, message)
+    run.warn_if_dead()
     state = {name: tensor.clone() for name, tensor in run.state(total).items()}
-    return Trained(tuple(cells), state, spent + time.monotonic() - began)
+    return Trained(tuple(cells), state, spent + time.monotonic() - began, total)
 
 
 def untrained(cell: Cell) -> Trained:
     """A cell as it starts: the control of everything that training is said to do."""
     theta = cell.settings.network.initial(Seeds.of(cell.seed).initialisation)
-    return Trained((cell,), {"theta": theta, "curve": torch.zeros(1, 0, 2, 3)}, 0.0)
+    return Trained((cell,), {"theta": theta, "curve": torch.zeros(1, 0, 2, 3)}, 0.0, 0)
 
 
 def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
     """Write a finished cell's checkpoint, which `train` then finds in `folder`."""
     (cell,) = trained.cells
-    done = checkpoints.Checkpoint(cell.settings.iterations, trained.seconds, trained.state)
+    done = checkpoints.Checkpoint(trained.iterations, trained.seconds, trained.state)
     checkpoints.save(folder, done, _Run([cell], images, False).identity)
 
 
-def finished(cell: Cell, images: ImageSet, folder: Path) -> bool:
-    """Whether `folder` holds the cell trained to its last iteration.
+def finished(cell: Cell, images: ImageSet, folder: Path, until: int | None = None) -> bool:
+    """Whether `folder` holds the cell trained to its last iteration, or to `until`.
 
     Raises CheckpointError if it is past it.
     """
+    total = min(until or cell.settings.iterations, cell.settings.iterations)
     found = checkpoints.latest(folder, _Run([cell], images, False).identity)
-    _check_length(found, cell.settings.iterations, folder)
-    return found is not None and found.iteration == cell.settings.iterations
+    _check_length(found, total, folder)
+    return found is not None and found.iteration == total
+
+
+def at(cell: Cell, images: ImageSet, folder: Path, iteration: int) -> Trained:
+    """The cell as its checkpoint of this iteration in `folder` has it.
+
+    Raises CheckpointError if there is none.
+    """
+    found = checkpoints.latest(folder, _Run([cell], images, False).identity, iteration)
+    if found is None or found.iteration != iteration:
+        raise checkpoints.CheckpointError(f"{folder} has no checkpoint of iteration {iteration}.")
+    return Trained((cell,), found.state, found.seconds, iteration)
 
 
 class _Run:
@@ -154,27 +186,37 @@ class _Run:
         self.settings = settings = cells[0].settings
         self.network, self.learner = settings.network, settings.learner
         device = images.images.device
-        self.images = images.images.flatten(0, 1)
         self.seeds = [Seeds.of(cell.seed) for cell in cells]
         self.problems: list[Problem] = [
             cell.settings.problem(images, seeds.split)
             for cell, seeds in zip(cells, self.seeds, strict=True)
         ]
+        turned = self.problems[0].training.easy.turned
+        self.images = images.turns() if turned else images.images.flatten(0, 1)
         theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
         rates = torch.tensor([[cell.settings.rate] for cell in cells])
         self.optimiser = Optimiser(
-            settings.optimiser, theta.to(device, dtype), rates.to(device, dtype)
+            settings.optimiser,
+            theta.to(device, dtype),
+            rates.to(device, dtype),
+            settings.iterations if settings.schedule == "cosine" else None,
         )
         blocks = -(-settings.iterations // BLOCK)
         self.curve = torch.zeros(len(cells), blocks, 2, 3, device=device)
+        self.gradient: torch.Tensor | None = None  # the last outer one, (R, size)
         self.step = None
         if grouped:
             self.step = GroupedStep(
                 self.network, self.learner, self.optimiser, self.images, settings.tasks
             )
 
-    def block(self, start: int, stop: int, team: Executor) -> None:
-        """Iterations start to stop, all of one block."""
+    def block(self, start: int, stop: int, team: Executor, asked: Stop) -> int:
+        """Iterations start to stop, all of one block; returns the iteration reached, which is
+        earlier if it was asked to stop.
+
+        Raises ComputationError at the first loss or parameter that is not finite. On a GPU, which
+        is not waited for within a block, the message names the block's iterations.
+        """
         block, count = start // BLOCK, self.settings.tasks
         drawn = [
             problem.training.draw(BLOCK * count, (seeds.tasks, block), self.images.device)
@@ -184,11 +226,39 @@ class _Run:
         steps = range(start - block * BLOCK, stop - block * BLOCK)
         if self.step is not None:
             self.step.block(drawn, steps, course)
-            return
+            self._check(course[..., 1], f"iterations {start + 1} to {stop}")
+            return stop
         for step in steps:
             own = slice(step * count, (step + 1) * count)
             tasks = [(flags[own], *(each[own] for each in pair)) for flags, *pair in drawn]
             self._singly(tasks, course, team)
+            done = block * BLOCK + step + 1
+            self._check(course[..., 1], f"iteration {done}")
+            if asked:
+                return done
+        return stop
+
+    def _check(self, losses: torch.Tensor, when: str) -> None:
+        finite = losses.flatten(1).isfinite().all(1) & self.optimiser.theta.isfinite().all(1)
+        if not finite.all():
+            cell = self.cells[int((~finite).nonzero()[0])]
+            raise ComputationError(
+                f"{cell.label}: a loss or a parameter is not finite at {when}; "
+                "choose a smaller inner or outer rate."
+            )
+
+    def warn_if_dead(self) -> None:
+        """Warn of networks that no gradient reaches: their activations are all zero."""
+        if self.gradient is None:
+            return
+        for cell, gradient in zip(self.cells, self.gradient, strict=True):
+            convolutions = self.network.parts(gradient[None])[: 3 * BLOCKS : 3]
+            if not any(part.any() for part in convolutions):
+                warnings.warn(
+                    f"{cell.label}: the network is dead: no gradient reaches its convolutions, "
+                    "and it answers every image alike; choose a smaller outer rate.",
+                    stacklevel=3,
+                )
 
     def _singly(
         self,
@@ -223,6 +293,7 @@ class _Run:
             )
             course[row].index_add_(0, which, seen.to(course.dtype))
         self.optimiser.update(gradient)
+        self.gradient = gradient
 
     @property
     def identity(self) -> dict:
@@ -286,7 +357,13 @@ def _check_alike(cells: list[Cell]) -> None:
 def _digest(mixture: Mixture) -> str:
     """Of all that the tasks are drawn from."""
     told = [
-        (family.shape, family.groups, family.distinct, family.examples.numpy().tobytes())
+        (
+            family.shape,
+            family.groups,
+            family.distinct,
+            family.turned,
+            family.examples.numpy().tobytes(),
+        )
         for family in (mixture.easy, mixture.hard)
     ]
     return hashlib.sha256(repr((told, mixture.hard_probability)).encode()).hexdigest()[:16]

@@ -1,8 +1,10 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures import diagnose
 from mamlbook.figures.cifar import (
     cifar_controls,
     cifar_rates,
+    cifar_steps,
     scarcity,
     table2,
     tasks,
@@ -28,12 +30,15 @@ from mamlbook.figures.hardness import (
 from mamlbook.figures.logistic import fig8, landscapes, one_step, step_sizes
 from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theorem1
 from mamlbook.figures.omniglot import (
+    ablation,
     alphabets,
     crossed,
     dispersion,
     omniglot_controls,
     omniglot_rates,
+    packing,
     table1,
+    table1_lineage,
 )
 from mamlbook.figures.style import NAMES, save, use_style
 from mamlbook.figures.verdict import verdicts
@@ -41,13 +46,16 @@ from mamlbook.figures.world import biases, dials, four_risks, glyphs, positions,
 
 __all__ = [
     "NAMES",
+    "ablation",
     "alphabets",
     "beyond",
     "biases",
     "budget",
     "cifar_controls",
     "cifar_rates",
+    "cifar_steps",
     "crossed",
+    "diagnose",
     "dials",
     "dispersion",
     "fig1",
@@ -68,6 +76,7 @@ __all__ = [
     "omniglot_controls",
     "omniglot_rates",
     "one_step",
+    "packing",
     "positions",
     "rates",
     "ratio_against_packing",
@@ -77,6 +86,7 @@ __all__ = [
     "step_size_trap",
     "step_sizes",
     "table1",
+    "table1_lineage",
     "table2",
     "table3",
     "task_weights",

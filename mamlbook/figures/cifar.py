@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from mamlbook.experiments.paper import TABLE2
 from mamlbook.figures import fewshot
-from mamlbook.figures.style import COLOURS, subplots
+from mamlbook.figures.style import COLOURS, GREY, subplots
+from mamlbook.intervals import half_width
 
 
 def tasks(easy: dict[str, np.ndarray], hard: dict[str, np.ndarray]) -> Figure:
@@ -72,8 +73,36 @@ def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 
 def cifar_rates(rows: pd.DataFrame) -> Figure:
-    """The search of C.5."""
-    return fewshot.outer_rates(rows, "cifar100")
+    """The search of C.5, on validation classes."""
+    return fewshot.outer_rates(rows, "cifar100", "validation")
+
+
+def cifar_steps(rows: pd.DataFrame) -> Figure:
+    """Accuracy on hard test tasks against adaptation steps, a panel for each p."""
+    looks = {
+        "maml": ("MAML", COLOURS["maml"], "o-"),
+        "maml-first": ("first-order MAML", COLOURS["maml"], "o:"),
+        "nal": ("NAL", COLOURS["nal"], "s-"),
+        "classifier": ("plain classifier", "#111827", "^-"),
+        "none": ("untrained", GREY, "D-"),
+    }
+    part = rows[(rows["split"] == "test") & (rows["hardness"] == "hard")].fillna({"setting": ""})
+    names = [name for name in dict.fromkeys(part["setting"]) if name]
+    figure, panels = subplots(1, len(names), height=3.2, sharey=True, squeeze=False)
+    for axes, name in zip(panels[0], names, strict=True):
+        for algorithm, (label, colour, mark) in looks.items():
+            own = part[(part["algorithm"] == algorithm) & part["setting"].isin((name, ""))]
+            course = own.groupby("step")["accuracy"].agg(["mean", half_width])
+            axes.errorbar(
+                course.index, course["mean"], course["half_width"], fmt=mark, color=colour,
+                markersize=3, linewidth=1.2, label=label,
+            )  # fmt: skip
+        fewshot.chance(axes, fewshot.CHANCE["cifar100"]["hard"])
+        axes.set_title(fewshot.setting(name))
+        axes.set_xlabel("adaptation steps")
+    panels[0][0].set_ylabel("accuracy on hard test tasks, %")
+    fewshot.legend(figure, panels[0][0], 3)
+    return figure
 
 
 def cifar_controls(rows: pd.DataFrame) -> Figure:

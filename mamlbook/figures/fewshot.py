@@ -105,11 +105,11 @@ def training_curves(rows: pd.DataFrame, course: np.ndarray, data: str, window: i
     return figure
 
 
-def outer_rates(rows: pd.DataFrame, data: str) -> Figure:
-    """Accuracy on training classes against the outer rate, with 95 % intervals over tasks."""
+def outer_rates(rows: pd.DataFrame, data: str, split: str) -> Figure:
+    """Accuracy on the classes of a split against the outer rate, with 95 % intervals over tasks."""
     figure, panels = easy_and_hard(data, "outer learning rate")
     for hardness, axes in panels.items():
-        part = rows[(rows["split"] == "train") & (rows["hardness"] == hardness)]
+        part = rows[(rows["split"] == split) & (rows["hardness"] == hardness)]
         for (algorithm, optimiser), own in part.groupby(["algorithm", "optimiser"], sort=False):
             own = own.sort_values("outer_rate")
             axes.errorbar(

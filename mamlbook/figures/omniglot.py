@@ -55,9 +55,75 @@ def table1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     return fewshot.against_paper(rows, TABLE1, "omniglot")
 
 
-def omniglot_rates(rows: pd.DataFrame) -> Figure:
-    """The search of C.4."""
-    return fewshot.outer_rates(rows, "omniglot")
+def table1_lineage(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """As `table1`."""
+    return table1(rows[rows["algorithm"] != "none"], arrays)
+
+
+def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None) -> Figure:
+    """The search for the outer rate: validation accuracy against the rate, a panel for each
+    network, with the paper's choices marked."""
+    names = {"lineage": "pooled, leaky (lineage)", "text": "strided, ReLU (text)"}
+    figure, panels = subplots(1, 2, height=3.1, sharey=True)
+    part = rows[rows["split"] == "validation"]
+    score = part.groupby(["configuration", "algorithm", "optimiser", "outer_rate"])["accuracy"]
+    for axes, (configuration, title) in zip(panels, names.items(), strict=True):
+        for (algorithm, optimiser), own in score.mean()[configuration].groupby(level=[0, 1]):
+            own = own.droplevel([0, 1])
+            optimiser = {"adam": "Adam", "sgd": "SGD"}[optimiser]
+            axes.plot(
+                own.index, own, fewshot.MARKS[algorithm] + ("-" if optimiser == "Adam" else ":"),
+                color=fewshot.colour(algorithm), markersize=4, linewidth=1.4,
+                label=f"{fewshot.ALGORITHMS[algorithm]}, {optimiser}",
+            )  # fmt: skip
+        fewshot.chance(axes, fewshot.CHANCE["omniglot"]["easy"])
+        axes.set_xscale("log")
+        axes.set_title(title)
+        axes.set_xlabel("outer learning rate")
+    panels[0].set_ylabel("validation accuracy, %")
+    fewshot.legend(figure, panels[0], 4)
+    return figure
+
+
+def ablation(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """Accuracy with one part of `lineage` changed at a time, with intervals over seeds."""
+    lines = rows["part"] + ", " + rows["algorithm"].map(fewshot.ALGORITHMS)
+    named = sorted(dict.fromkeys(lines), key=lambda name: "NAL" in name)
+    return fewshot.controls(rows.assign(line=lines), "omniglot", "accuracy_ci95", named)
+
+
+ARM_NAMES = {
+    "wide": "five alphabets",
+    "few": "five alphabets,\nas many characters as one",
+    "close": "one alphabet",
+}
+
+
+def packing(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """MAML's accuracy minus NAL's on hard tasks in each arm, a grey line for each permutation."""
+    figure, panels = subplots(1, 2, height=3.1, sharey=True)
+    splits = {"test": "tested on one hard alphabet", "test-5": "tested on five hard alphabets"}
+    keyed = dict(
+        zip(
+            rows[["algorithm", "setting", "split", "hardness"]].itertuples(index=False, name=None),
+            arrays["accuracy"],
+            strict=True,
+        )
+    )
+    for axes, (split, title) in zip(panels, splits.items(), strict=True):
+        gains = np.array(
+            [
+                keyed["maml", arm, split, "hard"] - keyed["nal-1", arm, split, "hard"]
+                for arm in ARM_NAMES
+            ]
+        )
+        axes.plot(range(3), gains, color=GREY, linewidth=0.7, alpha=0.6)
+        axes.plot(range(3), gains.mean(1), "o-", color=COLOURS["maml"], label="mean")
+        axes.set_xticks(range(3), ARM_NAMES.values(), fontsize=8)
+        axes.set_xlim(-0.4, 2.4)
+        axes.set_title(title)
+    panels[0].set_ylabel("MAML minus NAL, points")
+    return figure
 
 
 def omniglot_controls(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
@@ -83,7 +149,7 @@ def crossed(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 def dispersion(rows: pd.DataFrame) -> Figure:
     """r_E, r_H and R in both settings, a mark for each seed, by split."""
     figure, grid = subplots(1, 2, height=2.8, sharey=True)
-    part = rows[rows["part"] == "features"]
+    part = rows[(rows["part"] == "features") & (rows["network"] == "trained")]
     kinds = {"r_easy": ("$r_E$", COLOURS["easy"]), "r_hard": ("$r_H$", COLOURS["hard"])}
     kinds["R"] = ("$R$", GREY)
     for axes, split in zip(grid, fewshot.SPLITS, strict=True):

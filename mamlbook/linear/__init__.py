@@ -22,6 +22,7 @@ from mamlbook.linear.moments import P, mean_product
 from mamlbook.linear.population import (
     excess_risk,
     hard_range,
+    least_squares_risk,
     maml_solution,
     nal_solution,
     noise_risk,
@@ -46,6 +47,7 @@ __all__ = [
     "hard_range",
     "learned_maml",
     "learned_nal",
+    "least_squares_risk",
     "maml_solution",
     "mean_product",
     "monte_carlo_risk",

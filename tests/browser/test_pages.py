@@ -26,6 +26,32 @@ ALL_RULES: dict[str, object] = {}
 COLOURS = {"runOnly": ["color-contrast"]}
 ALL_BUT_COLOURS = {"rules": {"color-contrast": {"enabled": False}}}
 
+PHONES = (320, 360, 390)
+# Families of text, heading and code; the last is wider than any that a reader is likely to have.
+SYSTEM_FONTS = (
+    ["serif", "sans-serif", "monospace"],
+    ["DejaVu Serif", "DejaVu Sans", "DejaVu Sans Mono"],
+    ["DejaVu Sans Mono", "DejaVu Sans Mono", "DejaVu Sans Mono"],
+)
+SET_FONTS = """
+(families) => {
+  ["--book-serif", "--book-sans", "--book-code"].forEach((name, i) =>
+    families
+      ? document.documentElement.style.setProperty(name, families[i])
+      : document.documentElement.style.removeProperty(name));
+}
+"""
+# What reaches past the window's edge and is not in a box that scrolls.
+WIDE = """
+(edge) => {
+  const scrolls = (e) => e && (/auto|scroll|hidden/.test(getComputedStyle(e).overflowX)
+    || scrolls(e.parentElement));
+  const wide = [...document.querySelectorAll("article *")].filter((e) =>
+    e.getBoundingClientRect().right > edge + 0.5 && !scrolls(e.parentElement));
+  return wide.slice(0, 5).map((e) => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 60)}`);
+}
+"""
+
 # What stands in for a formula: a word of its size. And code with the first token of each look on
 # each ground alone: see `plain`.
 PLAIN = """
@@ -123,7 +149,7 @@ def test_a_page_on_a_phone_without_a_server(open_page, look):
     """In the dark."""
     page = open_page(look)
     is_whole(page)
-    fits(page)
+    fits_every_phone(page)
     with plain(page):
         is_fair(page)
 
@@ -199,7 +225,22 @@ def plain(page: Page) -> Iterator[None]:
 def fits(page: Page) -> None:
     """Nothing to scroll sideways for."""
     content, window = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-    assert content <= window, f"{content} px of content in a window of {window} px"
+    if content <= window:
+        return
+    wide = page.evaluate(WIDE, window)
+    raise AssertionError(f"{content} px of content in a window of {window} px: {wide}")
+
+
+def fits_every_phone(page: Page) -> None:
+    """On phones of several widths, also where the book's own fonts did not load."""
+    size = page.viewport_size
+    for fonts in (None, *SYSTEM_FONTS):
+        page.evaluate(SET_FONTS, fonts)
+        for width in PHONES:
+            page.set_viewport_size({"width": width, "height": size["height"]})
+            fits(page)
+    page.evaluate(SET_FONTS, None)
+    page.set_viewport_size(size)
 
 
 def is_fair(page: Page, rules: dict[str, object] = ALL_RULES) -> None:

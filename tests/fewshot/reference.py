@@ -9,6 +9,8 @@ from mamlbook.fewshot.network import BLOCKS, EPSILON, Network
 def logits(network: Network, theta: torch.Tensor, images: torch.Tensor, ways: int) -> torch.Tensor:
     """(n, ways) of images (n, side, side, channels) with parameters (size,)."""
     parts = [part[0] for part in network.parts(theta[None])]
+    if network.mean:
+        images = (images - images.new_tensor(network.mean)) / images.new_tensor(network.std)
     x = images.permute(0, 3, 1, 2)
     for block in range(BLOCKS):
         weights, scale, shift = parts[3 * block : 3 * block + 3]
@@ -33,9 +35,19 @@ def loss(network, theta, images, labels):
     return F.cross_entropy(logits(network, theta, images, ways), labels)
 
 
-def maml_loss(network, theta, support, support_labels, target, target_labels, rate, first=False):
-    """The target loss after one inner step, differentiable through the step unless `first`."""
+def maml_loss(
+    network, theta, support, support_labels, target, target_labels, rate, first=False, frozen=False
+):
+    """The target loss after one inner step, differentiable through the step unless `first`;
+    `frozen`: batch norm's scales and shifts take no part in the step."""
     (gradient,) = torch.autograd.grad(
         loss(network, theta, support, support_labels), theta, create_graph=not first
     )
+    if frozen:
+        names = ["weights", "scale", "shift"] * BLOCKS + ["head", "bias"]
+        moves = [
+            torch.full(shape, float(name not in ("scale", "shift"))).flatten()
+            for name, shape in zip(names, network.shapes, strict=True)
+        ]
+        gradient = gradient * torch.cat(moves).to(gradient)
     return loss(network, theta - rate * gradient, target, target_labels)

@@ -129,7 +129,7 @@ def test_a_table_keeps_seeds_and_tasks_apart(characters, theta):
         ]
     )
     table = evaluation.summarise(rows)
-    assert list(table.columns[:9]) == evaluation.TABLE and (table.seeds == 3).all()
+    assert list(table.columns[:10]) == evaluation.TABLE and (table.seeds == 3).all()
     easy = rows[rows.hardness == "easy"]
     first = table[table.hardness == "easy"].iloc[0]
     assert np.isclose(first.accuracy, easy.accuracy.mean())

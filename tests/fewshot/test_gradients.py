@@ -17,6 +17,7 @@ NETWORKS = [
     Network(28, 1, 5, 6, "pooled"),
     Network(32, 3, 5, 6, "strided", "leaky"),
     Network(32, 3, 5, 6, "pooled"),
+    Network(28, 1, 5, 6, "pooled", "leaky", "normal", (0.4,), (0.3,)),
 ]
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
 
@@ -38,7 +39,7 @@ def case(network: Network, sets: int, device: str = "cpu", count: int = 3):
     return theta.to(device), images.to(device), episodes
 
 
-def expected(algorithm, network, theta, images, episodes):
+def expected(algorithm, network, theta, images, episodes, adapted="all"):
     """The outer gradient (size,) summed over tasks, by (double) backward, one at a time."""
     shape, total = episodes.shape, 0
     y_s, y_t = tasks.labels(3, shape.shots), tasks.labels(3, shape.targets)
@@ -51,8 +52,9 @@ def expected(algorithm, network, theta, images, episodes):
             loss = reference.loss(network, theta, torch.cat((x_s, x_t)), torch.cat((y_s, y_t)))
         else:
             loss = reference.maml_loss(
-                network, theta, x_s, y_s, x_t, y_t, 0.1, first=algorithm == "maml-first"
-            )
+                network, theta, x_s, y_s, x_t, y_t, 0.1,
+                first=algorithm == "maml-first", frozen=adapted == "weights",
+            )  # fmt: skip
         total = total + torch.autograd.grad(loss, theta)[0]
     return total
 
@@ -80,6 +82,19 @@ def test_outer_gradient_is_that_of_double_backward(network, algorithm, convoluti
             ),
         )  # fmt: skip
         assert error(found.gradient[row], true) < 1e-10
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "maml-first"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_scales_and_shifts_may_stay_out_of_the_inner_loop(network, algorithm):
+    theta, images, episodes = case(network, 1)
+    learner = learners.Learner(algorithm, adapted="weights")
+    found = learners.outer_gradient(learner, network, theta, images, episodes).gradient[0]
+    assert error(found, expected(algorithm, network, theta[0], images, episodes, "weights")) < 1e-10
+    assert error(found, expected(algorithm, network, theta[0], images, episodes)) > 1e-4
+    moved = learners.adapt(learner, network, theta, images, episodes, 1) - theta
+    for index, part in enumerate(network.parts(moved)):
+        assert (part.abs().sum() == 0) == (index < 12 and index % 3 > 0)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

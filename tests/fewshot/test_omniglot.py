@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mamlbook import figures
-from mamlbook.experiments import cells, omniglot
+from mamlbook.experiments import causes, cells, omniglot
 from mamlbook.experiments.paper import TABLE1
 from mamlbook.fewshot import evaluation, images, training
-from mamlbook.fewshot.settings import Cell
+from mamlbook.fewshot.settings import ARMS, Cell, Omniglot
 
 TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
 
@@ -36,6 +36,12 @@ def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
     told = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
     assert {path.name for path in tmp_path.iterdir()} == trained
     assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
+    keys = ["network", "seed", "split", "part"]
+    easy = told.pivot(index=keys, columns="setting", values="r_easy")
+    # From one network Large's easy tasks and Small's are the same tasks, and spread alike.
+    np.testing.assert_allclose(easy["large"], easy["small"], rtol=1e-12)
+    hard = told.pivot(index=keys, columns="setting", values="r_hard")
+    assert (hard["large"] != hard["small"]).all()
 
 
 def test_crossed_networks_are_table1s_on_the_other_settings_tasks(tmp_path):
@@ -70,3 +76,50 @@ def test_controls_tell_every_question():
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="seeds is 0; it must be at least 1"):
         dataclasses.replace(omniglot.Table1(), seeds=0)
+
+
+def test_a_configuration_s_table_and_its_causes():
+    tiny = TINY | {"filters": 2}
+    rows, arrays = omniglot.table1_lineage(
+        omniglot.Table1Lineage(**tiny | {"iterations": 2}, until=1)
+    )
+    assert set(rows["configuration"]) == {"lineage"}
+    assert set(rows["algorithm"]) == {"maml", "nal-1", "none"}
+    bare = rows["algorithm"] == "none"
+    assert set(rows["iterations"][~bare]) == {1} and set(rows["iterations"][bare]) == {0}
+    assert set(rows["planned"]) == {2}
+    assert ((rows["distance"] > 0) == ~bare).all()
+    assert len(arrays["accuracy"]) == len(rows)
+    assert set(rows["optimiser"]) == {"adam"}
+    figures.table1_lineage(rows, arrays)
+    rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))
+    assert set(rows["split"]) == {"train", "validation"} and (rows["distance"] > 0).all()
+    assert len(rows.value_counts(["configuration", "algorithm", "optimiser", "outer_rate"])) == 16
+    figures.omniglot_rates(rows, arrays)
+    rows, arrays = causes.ablation(causes.Ablation(**tiny))
+    assert list(dict.fromkeys(rows["part"])) == list(causes.PARTS)
+    figures.ablation(rows, arrays)
+
+
+def test_the_arms_differ_in_what_they_say(characters):
+    rows, arrays = causes.packing(causes.Packing(**TINY | {"filters": 2}))
+    assert set(rows["setting"]) == set(ARMS) and set(rows["split"]) == {"test", "test-5"}
+    figures.packing(rows, arrays)
+    held = images.load("omniglot-binary")
+    for seed in range(10):
+        wide, few, close = (
+            Omniglot(configuration="lineage", setting=arm).problem(held, seed) for arm in ARMS
+        )
+        counts = [sum(map(len, each.training.hard.groups)) for each in (wide, few, close)]
+        assert counts[0] > 3 * counts[1] and 0 <= counts[1] - counts[2] <= 4
+        assert len(few.training.hard.groups) == 5 and len(close.training.hard.groups) == 1
+        assert {c for g in few.training.hard.groups for c in g} <= {
+            c for g in wide.training.hard.groups for c in g
+        }
+        assert wide.training.hard.groups[0] == close.training.hard.groups[0]
+        for split in ("test", "test-5"):
+            met = [each.evaluation[split].hard.groups for each in (wide, few, close)]
+            assert met[0] == met[1] == met[2]
+            assert not {c for g in met[0] for c in g} & {
+                c for g in wide.training.hard.groups for c in g
+            }
