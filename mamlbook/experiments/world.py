@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from io import BytesIO
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,7 +23,7 @@ from mamlbook.linear import (
     nal_solution,
     preconditioned_risk,
 )
-from mamlbook.world.measures import Measured, load, measure, save
+from mamlbook.world.measures import Measured, load, measure, pair, save
 from mamlbook.world.network import Network
 from mamlbook.world.renderer import Pen
 from mamlbook.world.training import Recipe, Setting
@@ -164,6 +165,7 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     (pairs, 2, d), eigenvalues of rate * tangent kernel, ascending; lines (pairs, 2, 2), the same
     kernel along the hard centre and across; contrast (pairs, 2, 2), implied positions from easy
     and from hard images; seconds (pairs,), what training and measuring took.
+    Beside them the weights of one pair, see `shipped`.
     """
     todo = places(settings)
     function = partial(_cell, seeds=settings.seeds, tasks=settings.tasks)
@@ -176,7 +178,26 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     rows = pd.DataFrame(
         row for place, own in zip(todo, done, strict=True) for row in _rows(place, own)
     )
-    return rows, _arrays(done)
+    return rows, _arrays(done) | shipped()
+
+
+def shipped() -> dict[str, np.ndarray]:
+    """The pair of seed 0 at the centre, to be shown at work in a page: pair_nal, pair_maml, the
+    weights of all layers in float16, and pair_rate. Trained, or found trained."""
+    path = FOLDER / "pair.npz"
+    if not path.exists():
+        with single_threaded():
+            nal, maml, rate = pair(Place(*CENTRE, "dense").setting, [0])
+        flat = {
+            name: np.concatenate([w.numpy().ravel() for w in weights]).astype(np.float16)
+            for name, weights in (("pair_nal", nal), ("pair_maml", maml))
+        }
+        buffer = BytesIO()
+        np.savez(buffer, pair_rate=np.array(rate), **flat)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records.replace(path, buffer.getvalue())
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def canary(record: records.Record) -> str | None:
