@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import gpu, race, scaling, work
+from benchmarks import diagnosis, gpu, race, scaling, work
 from mamlbook.fewshot import training
 
 TABLE = Path(__file__).with_name("table.md")
@@ -35,7 +35,7 @@ def main() -> None:
     ]
     for each in work.WORKS:
         lines += race.measure(each, cores)
-    lines += ["", *scaling.lines(cores), "", *gpu.lines()]
+    lines += ["", *scaling.lines(cores), "", *diagnosis.lines(), "", *gpu.lines()]
     TABLE.write_text("\n".join(lines) + "\n")
     print(TABLE.read_text())
 

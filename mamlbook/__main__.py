@@ -1,15 +1,18 @@
-"""The command line: python -m mamlbook list | reproduce ITEM | train ... | verify."""
+"""The command line: python -m mamlbook list | reproduce | train | diagnose | adapt | verify."""
 
 import difflib
 import shlex
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import tyro
 
 from mamlbook import records
+from mamlbook.errors import ComputationError, Stopped
 from mamlbook.experiments.catalogue import ITEMS, Item, check
 
 USAGE = """\
@@ -18,6 +21,9 @@ usage: python -m mamlbook COMMAND
   list                  every figure and table, where its record is, and what it costs
   reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
+  diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
+  adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
+  export omniglot|cifar write a trained cell as a model: weights and a card
   verify                hold every record against the code; made again if that takes no hours
 """
 
@@ -28,6 +34,9 @@ def main(arguments: list[str]) -> int:
         "list": list_items,
         "reproduce": reproduce,
         "train": train,
+        "diagnose": diagnose,
+        "adapt": adapt,
+        "export": export,
         "verify": verify,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -38,6 +47,20 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    except ComputationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signum
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        print(f"{error.strerror}: {error.filename}; nothing was half-written.", file=sys.stderr)
+        return 1
 
 
 def known(kind: str, name: str, names) -> str:
@@ -91,9 +114,10 @@ def reproduce(arguments: list[str]) -> int:
             device=getattr(settings, "device", "cpu"),
             data_digest=_digest(item.data) if item.data else None,
         )
+        records.check_finite(rows, item.name)
         stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
+        path = records.save(stored, out)  # before the drawing, which may fail
         figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
-        path = records.save(stored, out)
         figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
         return 0
@@ -123,6 +147,42 @@ def train(arguments: list[str]) -> int:
     kind = known("training", arguments[0], kinds)
     tyro.cli(kinds[kind], prog=f"python -m mamlbook train {kind}", args=arguments[1:])
     return 0
+
+
+def diagnose(arguments: list[str]) -> int:
+    """Say whether MAML's initialization pays on the tasks in a table."""
+    from mamlbook.diagnose import command
+
+    return command.run(arguments)
+
+
+def adapt(arguments: list[str]) -> int:
+    """Adapt a trained network to a folder of pictures: `adapt MODEL FOLDER`."""
+    command = _fewshot("models.command")
+    tyro.cli(command.adapt, prog="python -m mamlbook adapt", args=arguments)
+    return 0
+
+
+def export(arguments: list[str]) -> int:
+    """Write a trained cell as a model: `export omniglot` or `export cifar`."""
+    command = _fewshot("models.command")
+    kinds = {"omniglot": command.export_omniglot, "cifar": command.export_cifar}
+    if not arguments:
+        raise ValueError(f"`export` needs one of {', '.join(kinds)}.")
+    kind = known("data set", arguments[0], kinds)
+    tyro.cli(kinds[kind], prog=f"python -m mamlbook export {kind}", args=arguments[1:])
+    return 0
+
+
+def _fewshot(module: str) -> ModuleType:
+    """A module of `mamlbook.fewshot`; ValueError, with the remedy, where torch is missing."""
+    try:
+        return import_module(f"mamlbook.fewshot.{module}")
+    except ModuleNotFoundError as missing:
+        raise ValueError(
+            f"This needs {missing.name}, which is not installed; "
+            "install it with `pip install 'mamlbook[fewshot]'`."
+        ) from None
 
 
 def verify(arguments: list[str]) -> int:

@@ -24,7 +24,12 @@ import numpy as np
 import pandas as pd
 
 from mamlbook import __version__
+from mamlbook.errors import ComputationError
 
+FINITE = (
+    "accuracy", "coordinate", "excess_risk", "gain", "loss", "maml_loss", "measured", "nal_loss",
+    "position", "risk", "test_error", "w1", "w2",
+)  # fmt: skip
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
@@ -66,6 +71,23 @@ def provenance(
         "wall_seconds": round(wall_seconds, 3),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def check_finite(rows: pd.DataFrame, item: str) -> None:
+    """Raise ComputationError if a result in a table is not finite.
+
+    Results are the columns FINITE: an interval may be unknown, where there is one seed, and a
+    setting may be infinite, such as m for a full step.
+    """
+    for name in FINITE:
+        if name not in rows:
+            continue
+        bad = ~np.isfinite(rows[name].astype(float))
+        if bad.any():
+            raise ComputationError(
+                f"{item}: {name} is not finite in {bad.sum()} of {len(rows)} rows; nothing is "
+                "written. A computation has diverged: choose smaller rates."
+            )
 
 
 def save(record: Record, folder: Path) -> Path:

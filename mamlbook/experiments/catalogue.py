@@ -105,7 +105,6 @@ ITEMS = {
         Item("crossed", "ours for Table 1", "5 min", "omniglot", "omniglot"),
         Item("dispersion", "ours for r_H in Table 1", "10 min", "omniglot", "omniglot"),
         Item("table2", "Tables 2 and 5, Section 5", "20 h", "cifar", "cifar100"),
-        Item("table2_lineage", "Table 2 as most probably run", "40 h", "cifar", "cifar100"),
         Item("cifar_rates", "outer rates, Appendix C.5", "15 min", "cifar", "cifar100"),
         Item("cifar_steps", "ours for Table 2", "1 h", "cifar", "cifar100"),
         Item("scarcity", "ours for p in Table 2", "20 h", "cifar", "cifar100"),

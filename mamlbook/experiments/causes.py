@@ -56,7 +56,7 @@ class Ablation(Short):
     """Table 1's Large setting in `lineage`, with one part at a time as it might have been."""
 
     nal_rate: float = 1e-4
-    """NAL's outer rate by Adam, the best of the search at this length."""
+    """NAL's outer rate by Adam: within a point of the best of the search at this length."""
     sgd_rate: float = 1e-1
     """SGD's outer rate, the best of the search for MAML."""
 
@@ -70,7 +70,7 @@ class Packing(Short):
     seeds: int = 10
     configuration: Configuration = "lineage"
     nal_rate: float = 1e-4
-    """NAL's outer rate by Adam, the best of the search at this length."""
+    """NAL's outer rate by Adam: within a point of the best of the search at this length."""
 
 
 def omniglot_rates(settings: Rates) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

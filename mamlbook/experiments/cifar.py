@@ -44,15 +44,6 @@ class Table2(Budget):
 
 
 @dataclass(frozen=True)
-class Table2Lineage(Table2):
-    """Table 2 in the configuration that the authors most probably ran, `lineage`."""
-
-    seeds: int = 3
-    configuration: Configuration = "lineage"
-    p: tuple[float, ...] = (0.99, 0.5)
-
-
-@dataclass(frozen=True)
 class Rates(Budget):
     """The search for the outer rate at p = 0.5: the same grid for MAML and for NAL, by SGD and by
     Adam, judged on classes held out of training. The networks are narrower than Table 2's."""
@@ -122,11 +113,6 @@ def variants(settings: Table2) -> list[Cifar]:
         for p in settings.p
         for algorithm in ("nal", "maml")
     ]
-
-
-def table2_lineage(settings: Table2Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """As `table2`."""
-    return table2(settings)
 
 
 def table2(settings: Table2) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

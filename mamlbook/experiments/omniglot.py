@@ -86,7 +86,11 @@ class Controls(Budget):
 
 @dataclass(frozen=True)
 class Dispersion(Budget):
-    """Distances of adapted parameters, a measured stand-in for r_H, r_E and R."""
+    """Distances of adapted parameters, a measured stand-in for r_H, r_E and R.
+
+    Large's tasks and Small's are adapted from the same network: the spread of adapted weights
+    grows with the network's own scale, and two networks have two.
+    """
 
     iterations: int = 20_000
     tasks: int = 100
@@ -132,8 +136,18 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
 
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """As `table1`."""
-    return table1(settings)
+    """As `table1`, with the distance that training moved the weights, and with the untrained
+    networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
+    trained = train(variants(settings), settings)
+    rows, arrays = evaluated(trained, settings)
+    moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
+    keys = ["setting", "algorithm"]
+    rows = rows.merge(moved.groupby(keys, as_index=False).distance.mean(), on=keys)
+    nal = [one.cells[0] for one in trained if one.cells[0].settings.algorithm == "nal-1"]
+    bare, own = evaluated([training.untrained(cell) for cell in nal], settings)
+    rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
+    accuracy = np.concatenate([arrays["accuracy"], own["accuracy"]])
+    return rows, {"accuracy": accuracy, "course": courses(trained, settings)}
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -181,10 +195,22 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
 
 
 def dispersion(settings: Dispersion) -> pd.DataFrame:
-    """Rows (setting, seed, split, part, R, r_easy, r_hard), at MAML's solution by Adam."""
-    trained = train([Omniglot(setting=name, **ADAM) for name in SETTINGS], settings)
-    held = images.load("omniglot", settings.device)
+    """Rows (setting, seed, split, part, R, r_easy, r_hard, network): tasks of Large and of Small,
+    adapted from one initialization, MAML's in Large ("trained") or none at all ("untrained")."""
+    large = Omniglot(setting="large", configuration=settings.configuration)
+    trained = train([large], settings)
+    held = images.load(large.data, settings.device)
     return pd.concat(
-        [geometry.dispersion(one, held, settings.tasks, settings.steps) for one in trained],
+        [
+            geometry.dispersion(one, name, held, settings.tasks, settings.steps).assign(
+                network=network
+            )
+            for network, many in (
+                ("trained", trained),
+                ("untrained", [training.untrained(one.cells[0]) for one in trained]),
+            )
+            for one in many
+            for name in SETTINGS
+        ],
         ignore_index=True,
     )

@@ -1,8 +1,10 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
+import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from functools import partial
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from mamlbook.errors import ComputationError, Stopped, stoppable
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
@@ -68,6 +71,7 @@ def train_cells(
         raise ValueError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+    check_cells(cells, out, device, until)
     if device == "cuda":
         groups = training.alike(cells)
         done = [
@@ -83,17 +87,63 @@ def train_cells(
     return run_cells(partial(_train_cell, out=out, device=device, until=until), cells, executor)
 
 
+def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
+    """ValueError, before any cell is trained, if one of them cannot be trained to its end: the
+    folder is a file or cannot be written, or a checkpoint is past the length or another run's."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; choose a folder for the checkpoints.")
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise ValueError(f"{out} cannot be written; choose another folder for the checkpoints.")
+    load = cache(images.load)
+    for cell in cells:
+        training.finished(cell, load(cell.settings.data, device), out / _name(cell, device), until)
+
+
 def run_cells(
     function: Callable[[Any], Any], cells: Iterable[Any], executor: Executor
 ) -> list[Any]:
     """function(cell) of every cell, through any executor; the results in the cells' order.
 
     The cells are independent, so any worker may take any of them, again if another died at it.
+    If one fails, or the run is asked to stop, those that wait are cancelled and those that run
+    are asked to stop, which a training does at its next step, with a checkpoint.
     """
     futures = {executor.submit(function, cell): place for place, cell in enumerate(cells)}
-    done = tqdm(as_completed(futures), total=len(futures), unit="cell")
-    results = {futures[future]: future.result() for future in done}
+    results: dict[int, Any] = {}
+    with stoppable() as asked:
+        try:
+            with tqdm(total=len(futures), unit="cell") as bar:
+                waiting = set(futures)
+                while waiting and not asked:
+                    done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        results[futures[future]] = future.result()
+                        bar.update()
+        except BrokenProcessPool:
+            raise ComputationError(
+                "A worker process was killed (out of memory?); the cells that were done are kept, "
+                "and the same command goes on with the others."
+            ) from None
+        finally:
+            if len(results) < len(futures):
+                _stop(executor, futures)
+    if asked and len(results) < len(futures):
+        raise Stopped(
+            asked.signum,
+            f"Stopped with {len(results)} of {len(futures)} cells done; "
+            "the same command goes on with the others.",
+        )
     return [results[place] for place in sorted(results)]
+
+
+def _stop(executor: Executor, futures: Iterable[Future]) -> None:
+    """Cancel what waits, and ask the processes of a local pool to stop at their next step."""
+    for future in futures:
+        future.cancel()
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        process.terminate()
+    wait([future for future in futures if not future.cancelled()], timeout=60)
 
 
 def omniglot(

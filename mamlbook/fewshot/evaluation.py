@@ -269,4 +269,5 @@ def distance_moved(trained: Trained) -> dict[str, Any]:
     before = settings.network.initial(Seeds.of(cell.seed).initialisation)
     moved = (trained.theta.cpu() - before).norm().item()
     told = {name: getattr(settings, name) for name in ("configuration", "algorithm", "optimiser")}
-    return {**told, "outer_rate": settings.rate, "seed": cell.seed, "distance": moved}
+    told |= {"setting": settings.name, "outer_rate": settings.rate, "seed": cell.seed}
+    return {**told, "distance": moved}

@@ -4,6 +4,8 @@ The optimal solution of a task is stood in for by the parameters after many inne
 trained network. The spread of the easy (hard) tasks' is r_E (r_H), the distance of their means R.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 
@@ -30,11 +32,14 @@ def distances(easy: torch.Tensor, hard: torch.Tensor) -> dict[str, float]:
     return {"R": max(apart, 0.0) ** 0.5, "r_easy": spread[0] ** 0.5, "r_hard": spread[1] ** 0.5}
 
 
-def dispersion(trained: Trained, images: ImageSet, tasks: int, steps: int) -> pd.DataFrame:
-    """Rows (setting, seed, split, part, R, r_easy, r_hard): `tasks` easy and as many hard tasks
-    of each split, adapted by `steps` inner steps; all parameters, and those before the head."""
+def dispersion(
+    trained: Trained, setting: str, images: ImageSet, tasks: int, steps: int
+) -> pd.DataFrame:
+    """Rows (setting, seed, split, part, R, r_easy, r_hard): `tasks` easy and as many hard tasks of
+    each split of `setting`, each adapted by `steps` inner steps from the network `trained`,
+    whatever it was trained in; all parameters, and those before the head."""
     (cell,) = trained.cells
-    settings, seeds = cell.settings, Seeds.of(cell.seed)
+    settings, seeds = replace(cell.settings, setting=setting), Seeds.of(cell.seed)
     problem, flat = settings.problem(images, seeds.split), images.images.flatten(0, 1)
     network, rows = settings.network, []
     before_head = network.size - sum(part[0].numel() for part in network.parts(trained.theta)[-2:])

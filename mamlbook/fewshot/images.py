@@ -16,7 +16,7 @@ import numpy as np
 import pooch
 import torch
 
-from mamlbook.fewshot import decode
+from mamlbook.fewshot import decode, pictures
 from mamlbook.fewshot.decode import DataError
 from mamlbook.records import replace
 
@@ -138,6 +138,59 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
         _to_cache(source, cache, held)
     images = torch.from_numpy(held.images).to(device)
     return ImageSet(name, images, held.classes, held.groups, held.digest)
+
+
+def from_folder(
+    path: str | Path,
+    side: int = 32,
+    preparation: pictures.Preparation = "rgb",
+    *,
+    examples: int | None = None,
+) -> ImageSet:
+    """The classes PATH/CLASS/*.png, or PATH/GROUP/CLASS/*.png, each picture `prepared`.
+
+    `examples`: images of each class, the first in the order of their names; by default as many as
+    the smallest class has. A class's group is the folder around it; without one, the class itself.
+    The digest is of the prepared images and the names of their classes.
+    Raises DataError, in one sentence, if there is no class, too few images or a damaged one.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder; give one that holds a folder for each class.")
+    classes = {
+        folder: pictures.files(folder) for folder in sorted(root.rglob("*")) if folder.is_dir()
+    }
+    classes = {folder: held for folder, held in classes.items() if held}
+    if not classes:
+        raise DataError(
+            f"{root} holds no folder of {', '.join(pictures.SUFFIXES)} files; "
+            "it needs one for each class."
+        )
+    scarce = min(classes, key=lambda folder: len(classes[folder]))
+    count = examples or len(classes[scarce])
+    if len(classes[scarce]) < count:
+        raise DataError(
+            f"The class {scarce.relative_to(root)} has {len(classes[scarce])} images, not {count}; "
+            "ask for fewer examples or move the folder away."
+        )
+    images = np.stack([pictures.read(held[:count], side, preparation) for held in classes.values()])
+    names = tuple(folder.relative_to(root).as_posix() for folder in classes)
+    groups = tuple(name.rpartition("/")[0] or name for name in names)
+    digest = hashlib.sha256(repr((names, images.shape)).encode() + images.tobytes()).hexdigest()
+    return ImageSet(root.name, torch.from_numpy(images), names, groups, digest)
+
+
+def from_arrays(classes: dict[str, np.ndarray], name: str = "arrays") -> ImageSet:
+    """Classes by name, each uint8 (examples, side, side, channels), all of one shape."""
+    shapes = {array.shape for array in classes.values()}
+    if len(shapes) != 1 or any(array.dtype != np.uint8 for array in classes.values()):
+        raise DataError(
+            f"Classes of shapes {sorted(shapes)}; all must be uint8 of one shape "
+            "(examples, side, side, channels)."
+        )
+    images, names = np.stack(list(classes.values())), tuple(classes)
+    digest = hashlib.sha256(repr((names, images.shape)).encode() + images.tobytes()).hexdigest()
+    return ImageSet(name, torch.from_numpy(images), names, names, digest)
 
 
 def _find(source: Source, cache: Path) -> tuple[Path, ...]:

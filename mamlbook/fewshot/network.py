@@ -91,6 +91,27 @@ class Network:
             for piece, shape in zip(pieces, self.shapes, strict=True)
         ]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of theta's parts in their order: block1.weights, block1.scale, ..., head.bias."""
+        blocks = (
+            f"block{block + 1}.{part}"
+            for block in range(BLOCKS)
+            for part in ("weights", "scale", "shift")
+        )
+        return (*blocks, "head.weights", "head.bias")
+
+    def named(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Views of theta (1, size) as its parts, by name, without the group axis."""
+        return {name: part[0] for name, part in zip(self.names, self.parts(theta), strict=True)}
+
+    def vector(self, named: dict[str, torch.Tensor]) -> torch.Tensor:
+        """theta (1, size) of parts by name: the inverse of `named`."""
+        for name, shape in zip(self.names, self.shapes, strict=True):
+            if tuple(named[name].shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(named[name].shape)}, not {shape}.")
+        return torch.cat([named[name].flatten() for name in self.names])[None]
+
     def initial(self, seed: int) -> torch.Tensor:
         """theta (1, size), float32, drawn on the host so that every device starts alike."""
         generator = torch.Generator().manual_seed(seed)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 import time
+import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,9 +19,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mamlbook.errors import ComputationError, Stop, Stopped, stoppable
 from mamlbook.fewshot import checkpoints, learners
 from mamlbook.fewshot.grouped import GroupedStep
 from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot.network import BLOCKS
 from mamlbook.fewshot.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, merge
@@ -86,8 +89,11 @@ def train(
     The cells may differ in seed, setting and outer rate alone. On a GPU (or with `grouped`)
     all their tasks are one batch; else they run task by task on `threads` threads, by default
     one for each core it may use, which does not change a bit of the result. In float32 another
-    kind of CPU rounds otherwise, and training makes that grow into other accuracies; in float64
-    they come out the same.
+    kind of CPU rounds differently, and training makes that grow into other accuracies; in float64
+    they are the same.
+
+    SIGINT and SIGTERM end it at the next step, with a checkpoint, by raising Stopped.
+    Raises ComputationError if a loss or a parameter is not finite.
     """
     device = images.images.device
     run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped, dtype)
@@ -106,20 +112,26 @@ def train(
         total=total, initial=start, disable=not progress, unit="it", desc=_title(cells),
         mininterval=1.0,
     )  # fmt: skip
-    with bar, single_threaded(), ThreadPoolExecutor(threads) as team:
-        while start < total:
-            stop = min(total, (start // BLOCK + 1) * BLOCK)
-            run.block(start, stop, team)
-            bar.update(stop - start)
-            bar.set_postfix_str(run.course(start // BLOCK))
-            start = stop
+    with bar, stoppable() as asked, single_threaded(), ThreadPoolExecutor(threads) as team:
+        while start < total and not asked:
+            block, end = start // BLOCK, min(total, (start // BLOCK + 1) * BLOCK)
+            reached = run.block(start, end, team, asked)
+            bar.update(reached - start)
+            bar.set_postfix_str(run.course(block))
+            start = reached
             due = time.monotonic() - saved >= save_every
-            if folder is not None and (due or start == total or start % checkpoints.KEPT == 0):
+            due = due or start == total or start % checkpoints.KEPT == 0 or bool(asked)
+            if folder is not None and due:
                 saved = time.monotonic()
                 seconds = spent + saved - began
                 checkpoints.save(
                     folder, checkpoints.Checkpoint(start, seconds, run.state(start)), identity
                 )
+    if asked and start < total:
+        kept = "nothing is kept" if folder is None else f"its checkpoint is in {folder}"
+        message = f"{_title(cells)}: stopped at iteration {start}; {kept}."
+        raise Stopped(asked.signum, message)
+    run.warn_if_dead()
     state = {name: tensor.clone() for name, tensor in run.state(total).items()}
     return Trained(tuple(cells), state, spent + time.monotonic() - began, total)
 
@@ -191,14 +203,20 @@ class _Run:
         )
         blocks = -(-settings.iterations // BLOCK)
         self.curve = torch.zeros(len(cells), blocks, 2, 3, device=device)
+        self.gradient: torch.Tensor | None = None  # the last outer one, (R, size)
         self.step = None
         if grouped:
             self.step = GroupedStep(
                 self.network, self.learner, self.optimiser, self.images, settings.tasks
             )
 
-    def block(self, start: int, stop: int, team: Executor) -> None:
-        """Iterations start to stop, all of one block."""
+    def block(self, start: int, stop: int, team: Executor, asked: Stop) -> int:
+        """Iterations start to stop, all of one block; returns the iteration reached, which is
+        earlier if it was asked to stop.
+
+        Raises ComputationError at the first loss or parameter that is not finite. On a GPU, which
+        is not waited for within a block, the message names the block's iterations.
+        """
         block, count = start // BLOCK, self.settings.tasks
         drawn = [
             problem.training.draw(BLOCK * count, (seeds.tasks, block), self.images.device)
@@ -208,11 +226,39 @@ class _Run:
         steps = range(start - block * BLOCK, stop - block * BLOCK)
         if self.step is not None:
             self.step.block(drawn, steps, course)
-            return
+            self._check(course[..., 1], f"iterations {start + 1} to {stop}")
+            return stop
         for step in steps:
             own = slice(step * count, (step + 1) * count)
             tasks = [(flags[own], *(each[own] for each in pair)) for flags, *pair in drawn]
             self._singly(tasks, course, team)
+            done = block * BLOCK + step + 1
+            self._check(course[..., 1], f"iteration {done}")
+            if asked:
+                return done
+        return stop
+
+    def _check(self, losses: torch.Tensor, when: str) -> None:
+        finite = losses.flatten(1).isfinite().all(1) & self.optimiser.theta.isfinite().all(1)
+        if not finite.all():
+            cell = self.cells[int((~finite).nonzero()[0])]
+            raise ComputationError(
+                f"{cell.label}: a loss or a parameter is not finite at {when}; "
+                "choose a smaller inner or outer rate."
+            )
+
+    def warn_if_dead(self) -> None:
+        """Warn of networks that no gradient reaches: their activations are all zero."""
+        if self.gradient is None:
+            return
+        for cell, gradient in zip(self.cells, self.gradient, strict=True):
+            convolutions = self.network.parts(gradient[None])[: 3 * BLOCKS : 3]
+            if not any(part.any() for part in convolutions):
+                warnings.warn(
+                    f"{cell.label}: the network is dead: no gradient reaches its convolutions, "
+                    "and it answers every image alike; choose a smaller outer rate.",
+                    stacklevel=3,
+                )
 
     def _singly(
         self,
@@ -247,6 +293,7 @@ class _Run:
             )
             course[row].index_add_(0, which, seen.to(course.dtype))
         self.optimiser.update(gradient)
+        self.gradient = gradient
 
     @property
     def identity(self) -> dict:

@@ -1,12 +1,12 @@
 """Tidy rows in, a matplotlib Figure out, in one house style."""
 
+from mamlbook.figures import diagnose
 from mamlbook.figures.cifar import (
     cifar_controls,
     cifar_rates,
     cifar_steps,
     scarcity,
     table2,
-    table2_lineage,
     tasks,
 )
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
@@ -53,6 +53,7 @@ __all__ = [
     "cifar_rates",
     "cifar_steps",
     "crossed",
+    "diagnose",
     "dispersion",
     "fig1",
     "fig2",
@@ -81,7 +82,6 @@ __all__ = [
     "table1",
     "table1_lineage",
     "table2",
-    "table2_lineage",
     "table3",
     "task_weights",
     "tasks",

@@ -72,11 +72,6 @@ def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def table2_lineage(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
-    """As `table2`."""
-    return table2(rows, arrays)
-
-
 def cifar_rates(rows: pd.DataFrame) -> Figure:
     """The search of C.5, on validation classes."""
     return fewshot.outer_rates(rows, "cifar100", "validation")

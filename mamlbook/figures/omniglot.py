@@ -57,10 +57,10 @@ def table1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 def table1_lineage(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """As `table1`."""
-    return table1(rows, arrays)
+    return table1(rows[rows["algorithm"] != "none"], arrays)
 
 
-def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None) -> Figure:
     """The search for the outer rate: validation accuracy against the rate, a panel for each
     network, with the paper's choices marked."""
     names = {"lineage": "pooled, leaky (lineage)", "text": "strided, ReLU (text)"}
@@ -149,7 +149,7 @@ def crossed(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 def dispersion(rows: pd.DataFrame) -> Figure:
     """r_E, r_H and R in both settings, a mark for each seed, by split."""
     figure, grid = subplots(1, 2, height=2.8, sharey=True)
-    part = rows[rows["part"] == "features"]
+    part = rows[(rows["part"] == "features") & (rows["network"] == "trained")]
     kinds = {"r_easy": ("$r_E$", COLOURS["easy"]), "r_hard": ("$r_H$", COLOURS["hard"])}
     kinds["R"] = ("$R$", GREY)
     for axes, split in zip(grid, fewshot.SPLITS, strict=True):

@@ -14,6 +14,7 @@ from mamlbook.linear.moments import P, mean_product
 from mamlbook.linear.population import (
     excess_risk,
     hard_range,
+    least_squares_risk,
     maml_solution,
     nal_solution,
     noise_risk,
@@ -34,6 +35,7 @@ __all__ = [
     "excess_risk",
     "expected_shares",
     "hard_range",
+    "least_squares_risk",
     "maml_solution",
     "mean_product",
     "monte_carlo_risk",

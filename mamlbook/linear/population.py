@@ -69,6 +69,19 @@ def noise_risk(env: Environment, alpha: float, m: float, steps: int = 1) -> floa
     return float(alpha**2 * env.noise / (2 * m) * env.weights @ traces)
 
 
+def least_squares_risk(noise: float, d: int, m: int) -> float:
+    """The excess risk of least squares on m Gaussian samples of the task alone, from no start.
+
+    nu^2 d / (2 (m - d - 1)), whatever the task's covariance and solution: E[(X'X)^-1] is
+    Sigma^-1 / (m - d - 1). Raises ValueError unless m > d + 1, where this mean is finite.
+    """
+    if not m > d + 1:
+        raise ValueError(
+            f"Least squares in {d} dimensions needs more than {d + 1} samples, got {m}."
+        )
+    return noise * d / (2 * (m - d - 1))
+
+
 def hard_range(d: int, m: float) -> tuple[float, float] | None:
     """The hardness ratios x = rho_hard/rho_easy between which w*_MAML is nearer the hard task.
 

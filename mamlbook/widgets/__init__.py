@@ -127,6 +127,18 @@ class Tasks(anywidget.AnyWidget):
         )
 
 
+class OwnTasks(anywidget.AnyWidget):
+    """The reader's own table of tasks, diagnosed in the page as `mamlbook.diagnose` does it.
+
+    examples: name -> {"table" (CSV text), "task", "target", "features", "adapt", "support"}; the
+    first is shown at the start.
+    """
+
+    _esm = _script("diagnose", "own")
+    _css = STYLE + (HERE / "own.css").read_text()
+    examples = traitlets.Dict().tag(sync=True)
+
+
 def _sheet(images: np.ndarray) -> np.ndarray:
     """A row of pictures for each class, a column for each example."""
     rows, columns, side, _, channels = images.shape

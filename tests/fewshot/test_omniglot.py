@@ -36,6 +36,12 @@ def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
     told = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
     assert {path.name for path in tmp_path.iterdir()} == trained
     assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
+    keys = ["network", "seed", "split", "part"]
+    easy = told.pivot(index=keys, columns="setting", values="r_easy")
+    # From one network Large's easy tasks and Small's are the same tasks, and spread alike.
+    np.testing.assert_allclose(easy["large"], easy["small"], rtol=1e-12)
+    hard = told.pivot(index=keys, columns="setting", values="r_hard")
+    assert (hard["large"] != hard["small"]).all()
 
 
 def test_crossed_networks_are_table1s_on_the_other_settings_tasks(tmp_path):
@@ -77,8 +83,13 @@ def test_a_configuration_s_table_and_its_causes():
     rows, arrays = omniglot.table1_lineage(
         omniglot.Table1Lineage(**tiny | {"iterations": 2}, until=1)
     )
-    assert set(rows["configuration"]) == {"lineage"} and set(rows["algorithm"]) == {"maml", "nal-1"}
-    assert set(rows["iterations"]) == {1} and set(rows["planned"]) == {2}
+    assert set(rows["configuration"]) == {"lineage"}
+    assert set(rows["algorithm"]) == {"maml", "nal-1", "none"}
+    bare = rows["algorithm"] == "none"
+    assert set(rows["iterations"][~bare]) == {1} and set(rows["iterations"][bare]) == {0}
+    assert set(rows["planned"]) == {2}
+    assert ((rows["distance"] > 0) == ~bare).all()
+    assert len(arrays["accuracy"]) == len(rows)
     assert set(rows["optimiser"]) == {"adam"}
     figures.table1_lineage(rows, arrays)
     rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))

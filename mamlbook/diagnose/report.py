@@ -1,0 +1,146 @@
+"""A diagnosis in words: for the terminal, and as one file of HTML that opens alone."""
+
+import html
+import io
+from collections.abc import Iterator
+
+from mamlbook.diagnose.diagnosis import Diagnosis
+from mamlbook.diagnose.evidence import THRESHOLD
+from mamlbook.diagnose.methods import NAMES
+
+SHOWN = 8  # tasks in the report: the hardest and the easiest half
+HEADINGS = {
+    "pays": "MAML's initialization pays",
+    "pays-but": "MAML's initialization pays, but {other} is better",
+    "does-not": "MAML's initialization does not pay",
+    "cannot-tell": "These tasks cannot tell whether MAML's initialization pays",
+}
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """One sentence: the class, the gain with its interval, and the better alternative."""
+    gain, other = diagnosis.gain, diagnosis.alternative
+    said = HEADINGS[diagnosis.kind].format(other=f"the method '{NAMES[other[0]]}'" if other else "")
+    said += (
+        f": after adapting on {diagnosis.settings.support} rows, NAL's loss is {gain.value:.2f} "
+        f"times MAML's (95 % interval {gain.low:.2f} to {gain.high:.2f})"
+    )
+    if other:
+        name, found = other
+        said += (
+            f"; the loss of the better of the two is {found.value:.2f} times "
+            f"({found.low:.2f} to {found.high:.2f}) that of '{NAMES[name]}'"
+        )
+    return said + "."
+
+
+def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
+    """What the report says after the verdict, in its order: headings and lines."""
+    d = diagnosis
+    lines = [f"{'':36}{'loss':>9}{'95 % interval':>20}{'over MAML':>11}"]
+    for row in d.methods.itertuples():
+        interval = f"{row.low:.4f} to {row.high:.4f}"
+        lines.append(f"{NAMES[row.method]:36}{row.loss:9.4f}{interval:>20}{row.over_maml:11.3f}")
+    yield "Methods: mean squared error on new rows, as a share of the target's variance", lines
+
+    rows = (
+        d.rows
+        if len(d.rows) <= SHOWN
+        else d.rows.iloc[[*range(SHOWN // 2), *range(-SHOWN // 2, 0)]]
+    )
+    lines = [f"{'':24}{'rows':>6}{'left':>8}{'before':>9}{'NAL':>9}{'MAML':>9}{'of change':>11}"]
+    for row in rows.itertuples():
+        lines.append(
+            f"{row.task[:23]:24}{row.rows:6}{row.share_left:8.3f}{row.distance:9.4f}"
+            f"{row.loss_nal:9.4f}{row.loss_maml:9.4f}{row.share_of_change:11.1%}"
+        )
+    largest = d.rows.reindex(d.rows["share_of_change"].abs().sort_values(ascending=False).index)[:3]
+    told = ", ".join(f"{r.task} ({abs(r.share_of_change):.0%})" for r in largest.itertuples())
+    lines += [
+        f"MAML helps {int(d.rows['helped'].sum())} of {len(d.rows)} tasks; of all that it changes, "
+        f"for better or worse, most falls on {told}.",
+        "Under MAML's loss, the mean difference of the two initializations is "
+        f"{d.explained:.4g}: their squared distance in the metric of the curvature left.",
+    ]
+    yield "Tasks, hardest first: the share of the loss that adapting from NAL leaves", lines
+
+    yield (
+        "What this number of tasks can find",
+        [
+            f"{len(d.rows)} tasks find a gain of {d.least_gain:.3g} in four cases of five; a gain "
+            f"of 1.1 would need about {d.tasks_for:,} such tasks.",
+            f"A gain counts if its interval lies above {THRESHOLD}; the intervals are over tasks.",
+        ],
+    )
+
+    def loop(name: str) -> str:
+        steps = d.steps[name]
+        return f"{steps} step{'s' * (steps > 1)} of {d.alpha[name]:.3g}"
+
+    what = "all parameters" if d.settings.adapt == "all" else "the intercept alone"
+    dropped = f"; {d.dropped} tasks with fewer rows were dropped" if d.dropped else ""
+    yield (
+        "Cost and settings",
+        [
+            f"Adapting {what}: NAL {loop('nal')}, MAML {loop('maml')}, each chosen by nested "
+            "cross-validation over tasks.",
+            f"One outer step of MAML costs about {d.cost:.2g} times one of NAL.",
+            f"Features ({', '.join(d.features)}) and target were standardised over all rows; every "
+            f"task weighs the same{dropped}.",
+        ],
+    )
+
+
+def text(diagnosis: Diagnosis) -> str:
+    """The report for a terminal."""
+    parts = [diagnosis.verdict]
+    for heading, lines in sections(diagnosis):
+        parts.append("\n".join([heading, *(f"  {line}" for line in lines)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def page(diagnosis: Diagnosis, title: str) -> str:
+    """The report as one HTML file with its pictures inside, which asks for nothing else."""
+    from mamlbook.figures import diagnose as figures
+
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p><strong>{html.escape(diagnosis.verdict)}</strong></p>",
+    ]
+    for heading, lines in sections(diagnosis):
+        table = [line for line in lines if "   " in line]
+        prose = [line for line in lines if "   " not in line]
+        parts.append(f"<h2>{html.escape(heading)}</h2>")
+        if table:
+            parts.append(f"<pre>{html.escape(chr(10).join(table))}</pre>")
+        parts += [f"<p>{html.escape(line)}</p>" for line in prose]
+    for name, alt in figures.ALT.items():
+        buffer = io.StringIO()
+        figure = getattr(figures, name)(diagnosis)
+        with figures.style():
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+        drawn = buffer.getvalue()
+        drawn = drawn[drawn.index("<svg") :]
+        parts.append(f'<figure role="img" aria-label="{html.escape(alt)}">{drawn}</figure>')
+        parts.append(f"<p>{html.escape(alt)}</p>")
+    return PAGE.format(title=html.escape(title), body="\n".join(parts))
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }}
+pre {{ overflow-x: auto; font-size: 0.8rem; }}
+figure {{ margin: 1rem 0; }}
+svg {{ width: 100%; height: auto; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

@@ -1,0 +1,237 @@
+"""A table of tasks: read, checked in one sentence each, and standardised."""
+
+import csv
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+LEAST_TASKS = 10
+SPARE = 3  # rows that a task must have beyond its support
+MOST = 1 << 30  # bytes of quadratics
+CLASSES = 20
+
+
+class TableError(ValueError):
+    """A table that cannot be diagnosed: one sentence with the remedy."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Regression tasks with p features, as they stand in the table.
+
+    `names` of the N tasks, their `inputs` (n, p) and `targets` (n,), the `features`' names.
+    """
+
+    names: list[str]
+    inputs: list[np.ndarray]
+    targets: list[np.ndarray]
+    features: list[str]
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The table in a .csv, .npz or .parquet file; TableError if there is none."""
+    path = Path(path)
+    if not path.is_file():
+        raise TableError(f"There is no file {path}; give the path of a table.")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as stored:
+                return pd.DataFrame({name: stored[name] for name in stored.files})
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = next(csv.reader(file), [])
+        if twice := sorted({name for name in head if head.count(name) > 1}):
+            raise TableError(
+                f"The column name {twice[0]!r} stands twice in {path.name}; rename one."
+            )
+        # A task's name stays as it is written: 007 is not 7.
+        return pd.read_csv(path, index_col=False, encoding="utf-8-sig", low_memory=False)
+    except ImportError:
+        raise TableError(
+            f"{path.name} needs pyarrow to be read; install it, or save the table as CSV."
+        ) from None
+    except TableError:
+        raise
+    except (ValueError, OSError, csv.Error, zipfile.BadZipFile, EOFError, KeyError) as error:
+        said = re.sub(r"\s+", " ", str(error)).rstrip(".")
+        raise TableError(
+            f"{path.name} is not a table that can be read ({said}); save it as CSV with one "
+            "header line."
+        ) from None
+
+
+def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[str] = ()) -> Tasks:
+    """The tasks in a table with one row for each observation.
+
+    Without `features` every other column is one. Raises TableError, in one sentence.
+    """
+    if twice := frame.columns[frame.columns.duplicated()].tolist():
+        raise TableError(f"The column name {twice[0]!r} stands twice; rename one.")
+    known = ", ".join(map(str, frame.columns[:12]))
+    for name in (task, target, *features):
+        if name not in frame.columns:
+            raise TableError(f"There is no column {name!r}; the table has {known}.")
+    if len(frame) == 0:
+        raise TableError("The table has no rows; give one row for each observation.")
+    features = list(features) or [c for c in frame.columns if c not in (task, target)]
+    if len({task, target, *features}) < 2 + len(features):
+        raise TableError("Task, target and features must be different columns; name each once.")
+    for name in (target, *features):
+        _check_numbers(name, frame[name], name == target)
+    if blank := int(frame[task].isna().sum()):
+        raise TableError(
+            f"{blank} rows have no task in column {task!r}; name their task or drop them."
+        )
+    codes, names = pd.factorize(frame[task])
+    if len(names) == len(frame):
+        raise TableError(
+            f"Column {task!r} is different in every row, so every task has one row; name the "
+            "column that rows of one task share."
+        )
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes))[:-1]
+    inputs = frame[features].to_numpy(float)[order]
+    targets = frame[target].to_numpy(float)[order]
+    return Tasks(
+        list(map(str, names)),
+        np.split(inputs, ends),
+        np.split(targets, ends),
+        list(map(str, features)),
+    )
+
+
+def from_arrays(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Tasks:
+    """Tasks from pairs of inputs (n, p) and targets (n,). Raises TableError."""
+    inputs, targets = [], []
+    for x, y in pairs:
+        try:
+            x, y = np.asarray(x, float), np.asarray(y, float)
+        except (TypeError, ValueError):
+            raise TableError("A task is a pair of arrays of numbers: inputs, targets.") from None
+        if x.ndim != 2 or y.shape != x.shape[:1] or (inputs and x.shape[1] != inputs[0].shape[1]):
+            raise TableError(
+                "A task needs inputs (rows, features) and targets (rows,), with the same features "
+                f"in every task; got shapes {x.shape} and {y.shape}."
+            )
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise TableError("A task has a value that is not finite; drop its row or fill it.")
+        inputs.append(x)
+        targets.append(y)
+    if not inputs:
+        raise TableError("There are no tasks; give pairs of inputs and targets.")
+    names = [str(i + 1) for i in range(len(inputs))]
+    features = [f"x{j + 1}" for j in range(inputs[0].shape[1])]
+    return Tasks(names, inputs, targets, features)
+
+
+def standardised(
+    tasks: Tasks, support: int, candidates: int = 1
+) -> tuple[list[str], list[np.ndarray], int]:
+    """Names and rows z = (1, x, y) of the tasks large enough, and how many were dropped.
+
+    Over all rows kept, features and target have mean 0 and variance 1. Raises TableError.
+    """
+    if support != int(support) or support < 1:
+        raise TableError(f"The support must be a whole number, at least 1, not {support}.")
+    kept = [i for i, y in enumerate(tasks.targets) if len(y) >= support + SPARE]
+    dropped = len(tasks.targets) - len(kept)
+    p = len(tasks.features)
+    if p < 1:
+        raise TableError("There is no feature beside task and target; give at least one column.")
+    if len(kept) < LEAST_TASKS:
+        sizes = sorted((len(y) for y in tasks.targets), reverse=True)
+        smaller = sizes[min(LEAST_TASKS, len(sizes)) - 1] - SPARE
+        remedy = (
+            f"with --support {smaller} it has enough"
+            if len(sizes) >= LEAST_TASKS and smaller >= 1
+            else "collect more tasks, or more rows for each"
+        )
+        raise TableError(
+            f"{len(kept)} tasks have at least {support + SPARE} rows ({support} to adapt on and "
+            f"{SPARE} more) and {LEAST_TASKS} are needed; {remedy}."
+        )
+    if len(kept) < p + 2:
+        raise TableError(
+            f"{len(kept)} tasks are too few for {p + 1} parameters; name at most "
+            f"{len(kept) - 2} columns with --features."
+        )
+    size = len(kept) * (p + 2) ** 2 * 8 * (candidates + 8)
+    if size > MOST:
+        raise TableError(
+            f"{len(kept):,} tasks with {p} features need {size / 2**30:.1f} GiB; draw about "
+            f"{int(len(kept) * MOST / size):,} of the tasks at random, which is plenty."
+        )
+    sizes = [len(tasks.targets[i]) for i in kept]
+    z = np.column_stack(
+        [
+            np.vstack([tasks.inputs[i] for i in kept]),
+            np.concatenate([tasks.targets[i] for i in kept]),
+        ]
+    )
+    names = [*tasks.features, "the target"]
+    with np.errstate(all="ignore"):
+        scale = np.abs(z).max(0)
+        centred = z / np.where(scale > 0, scale, 1)
+        centred = centred - centred.mean(0)
+        spread = np.sqrt((centred**2).mean(0))
+    for name, sd in zip(names, spread, strict=True):
+        if not sd > 1e-9:
+            what = "The target" if name == "the target" else f"Feature {name!r}"
+            raise TableError(f"{what} is constant; leave it out or choose another column.")
+    z = centred / spread
+    _check_collinear(z[:, :-1], tasks.features)
+    parts = np.split(z, np.cumsum(sizes)[:-1])
+    _check_classes([tasks.targets[i] for i in kept])
+    rows = [np.column_stack([np.ones(len(part)), part]) for part in parts]
+    return [tasks.names[i] for i in kept], rows, dropped
+
+
+def _check_numbers(name: str, column: pd.Series, target: bool) -> None:
+    if column.dtype == bool:
+        return
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+        example = next(iter(column.dropna()), "")
+        remedy = (
+            "class labels have no order, and with shuffled labels MAML gains nothing; choose a "
+            "column of numbers"
+            if target
+            else "leave it out with --features, or code it in numbers"
+        )
+        kind = "the target" if target else "feature"
+        raise TableError(f"In {kind} {name!r} there is {str(example)[:40]!r}, no number; {remedy}.")
+    values = column.to_numpy(float, na_value=np.nan)
+    if blank := int(np.isnan(values).sum()):
+        raise TableError(f"Column {name!r} has {blank} empty cells; drop those rows or fill them.")
+    if endless := int(np.isinf(values).sum()):
+        raise TableError(f"Column {name!r} has {endless} infinite values; drop or correct them.")
+
+
+def _check_collinear(x: np.ndarray, features: list[str]) -> None:
+    values, vectors = np.linalg.eigh(x.T @ x / len(x))
+    if values[0] < 1e-8 * values[-1]:
+        involved = [f for f, v in zip(features, vectors[:, 0], strict=True) if abs(v) > 0.05]
+        raise TableError(
+            f"The features {', '.join(involved[:5])} are collinear, one follows from the others; "
+            "leave one of them out with --features."
+        )
+
+
+def _check_classes(targets: list[np.ndarray]) -> None:
+    """Refuse class labels: two values in all, or each class as often as any other in every task."""
+    values = np.unique(np.concatenate(targets))
+    few = len(values) <= 2
+    if not few and len(values) <= CLASSES and np.all(values == values.round()):
+        counts = [np.unique(y, return_counts=True)[1] for y in targets]
+        few = all(len(c) > 1 and c[0] > 1 and np.all(c == c[0]) for c in counts)
+    if few:
+        raise TableError(
+            "The target looks like class labels: a linear regression says nothing about a "
+            "classifier's MAML, and with shuffled labels the gain is 1 by symmetry; choose a "
+            "column of measured numbers."
+        )

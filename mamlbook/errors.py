@@ -1,0 +1,63 @@
+"""The errors that a user is meant to see: each is one sentence, without a traceback.
+
+Any other exception is a fault of the program; the command line shows where it arose.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class InputError(ValueError):
+    """What was asked for cannot be done; the message names the value and the remedy."""
+
+
+class ComputationError(ArithmeticError):
+    """A computation failed on the way: its numbers are not finite, or a process was lost."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Work that ended early because a signal asked it to, with nothing lost."""
+
+    def __init__(self, signum: int, message: str = "Stopped.") -> None:
+        super().__init__(signum, message)
+        self.signum, self.message = int(signum), message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Stop:
+    """Whether a signal has asked to stop, and which."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signum is not None
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Within it, the first SIGINT or SIGTERM only sets the `Stop` that it yields, so that the run
+    can save its work; a second one ends the process as usual.
+
+    Signals reach the main thread alone: in another thread nothing is changed.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(signum: int, frame: object) -> None:
+        stop.signum = signum
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,249 @@
+// The reader's own table: pasted, dropped or chosen, diagnosed on the page; nothing leaves it.
+
+const METHODS = {
+  none: "no adaptation", alone: "each task alone (ridge)", nal: "NAL", maml: "MAML",
+  fixed: "fixed effects, shrunken intercept", mixed: "Gaussian mixed model", floor: "noise floor",
+};
+const MOST_ROWS = 20000, MOST_TASKS = 1000, MOST_FEATURES = 8;
+
+/** The cells of a CSV text, quotes and all; a semicolon or a tab serves as well as a comma. */
+function cells(text) {
+  const head = text.split(/\r?\n/, 1)[0];
+  const comma = [",", ";", "\t"].sort((a, b) => head.split(b).length - head.split(a).length)[0];
+  const table = [[""]];
+  let quoted = false;
+  for (let i = text.charCodeAt(0) === 0xfeff ? 1 : 0; i < text.length; i += 1) {
+    const c = text[i], row = table.at(-1);
+    if (c === '"') {
+      if (quoted && text[i + 1] === '"') { row[row.length - 1] += c; i += 1; } else quoted = !quoted;
+    } else if (!quoted && c === comma) row.push("");
+    else if (!quoted && (c === "\n" || c === "\r")) {
+      if (c === "\r" && text[i + 1] === "\n") i += 1;
+      table.push([""]);
+    } else row[row.length - 1] += c;
+  }
+  return table.filter((row) => row.length > 1 || row[0].trim());
+}
+
+/** Columns by name; a sentence as an Error if the text is no table. */
+function parsed(text) {
+  const [head, ...rows] = cells(text);
+  if (!head || !rows.length) throw new Error("This is no table: give a header line and one row for each observation.");
+  const names = head.map((name) => name.trim());
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new Error(`The column name “${twice}” stands twice; rename one.`);
+  if (names.length < 3) throw new Error("A table needs at least three columns: the task, the target, and a feature.");
+  const ragged = rows.findIndex((row) => row.length !== names.length);
+  if (ragged >= 0) throw new Error(`Row ${ragged + 2} has ${rows[ragged].length} cells where the header has ${names.length}; mend it.`);
+  if (rows.length > MOST_ROWS) throw new Error(`The page takes up to ${MOST_ROWS} rows; for more use the command line below.`);
+  return { names, rows };
+}
+
+const numeric = (cell) => cell.trim() !== "" && Number.isFinite(Number(cell));
+
+/** Standardised rows (1, x, y) by task, or a sentence as an Error. */
+function prepared({ names, rows }, { task, target, features, support }) {
+  if (!Number.isInteger(support) || support < 1) throw new Error("The support must be a whole number, at least 1.");
+  if (!features.length) throw new Error("Choose at least one feature.");
+  if (features.length > MOST_FEATURES) throw new Error(`The page takes up to ${MOST_FEATURES} features; for more use the command line below.`);
+  const columns = [...features, target].map((name) => {
+    const at = names.indexOf(name);
+    const bad = rows.find((row) => !numeric(row[at]));
+    if (bad) throw new Error(bad[at].trim() ? `In column “${name}” there is “${bad[at].slice(0, 40)}”, no number; choose other columns.` : `Column “${name}” has empty cells; drop those rows or fill them.`);
+    return rows.map((row) => Number(row[at]));
+  });
+  const groups = new Map();
+  rows.forEach((row, i) => {
+    const name = row[names.indexOf(task)];
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push(i);
+  });
+  if (groups.size === rows.length) throw new Error(`Column “${task}” is different in every row; choose the column that rows of one task share.`);
+  const kept = [...groups].filter(([, members]) => members.length >= support + SPARE);
+  if (kept.length < Math.max(LEAST, features.length + 2)) throw new Error(`${kept.length} tasks have at least ${support + SPARE} rows and ${Math.max(LEAST, features.length + 2)} are needed; choose a smaller support or fewer features, or collect more tasks.`);
+  if (kept.length > MOST_TASKS) throw new Error(`The page takes up to ${MOST_TASKS} tasks; for more use the command line below.`);
+  const used = kept.flatMap(([, members]) => members);
+  const standard = columns.map((column, j) => {
+    const values = used.map((i) => column[i]), centre = mean(values);
+    const sd = Math.sqrt(mean(values.map((x) => (x - centre) ** 2)));
+    const size = Math.max(...values.map(Math.abs));
+    if (!(sd > 1e-9 * size)) throw new Error(`“${[...features, target][j]}” is constant; leave it out.`);
+    return (i) => (column[i] - centre) / sd;
+  });
+  const inputs = used.map((i) => standard.slice(0, -1).map((f) => f(i)));
+  const values = eigenvalues(scatter(inputs));
+  if (values[0] < 1e-8 * values.at(-1)) throw new Error("The features are collinear, one follows from the others; leave one of them out.");
+  const different = new Set(used.map((i) => columns.at(-1)[i]));
+  if (different.size <= 2) throw new Error("The target looks like class labels, which this cannot judge; choose a column of measured numbers.");
+  return {
+    tasks: kept.map(([name]) => name),
+    dropped: groups.size - kept.length,
+    rows: kept.map(([, members]) => members.map((i) => [1, ...standard.map((f) => f(i))])),
+  };
+}
+
+function sentenceOf({ kind, gain, alternative }, support) {
+  const heading = {
+    pays: "MAML’s initialization pays",
+    "pays-but": `MAML’s initialization pays, but the method “${alternative ? METHODS[alternative.name] : ""}” is better`,
+    "does-not": "MAML’s initialization does not pay",
+    "cannot-tell": "These tasks cannot tell whether MAML’s initialization pays",
+  }[kind];
+  const said = [
+    element("strong", {}, heading), `: after adapting on ${support} rows, NAL’s loss is `, shown("gain", gain.value),
+    " times MAML’s (95 % interval ", shown("low", gain.low), " to ", shown("high", gain.high), ")",
+  ];
+  if (alternative)
+    said.push("; the loss of the better of the two is ", shown("other", alternative.value), " times (",
+      shown("other_low", alternative.low), " to ", shown("other_high", alternative.high), `) that of “${METHODS[alternative.name]}”`);
+  return [...said, "."];
+}
+
+/** The plane of tasks, logarithmic both ways. */
+function planeOf(tasks, names) {
+  const logs = (values) => {
+    const all = values.map((x) => Math.log10(Math.max(x, 1e-6)));
+    return [all, [Math.min(...all) - 0.1, Math.max(...all) + 0.1]];
+  };
+  const [x, wide] = logs(tasks.map((t) => t.before));
+  const [y, high] = logs(tasks.map((t) => t.left));
+  const powers = ([low, top]) => range(Math.floor(top) - Math.ceil(low) + 1).map((k) => Math.ceil(low) + k).map((k) => [k, plain(10 ** k)]);
+  const box = axes({
+    width: 620, height: 330, x: wide, y: high, title: "share of the loss that adapting from NAL leaves",
+    xlabel: "loss before adapting (units of the target’s variance)", xticks: powers(wide), yticks: powers(high),
+  });
+  const most = Math.max(...tasks.map((t) => Math.abs(t.change)));
+  tasks.forEach((t, i) => {
+    const disc = element("circle", {
+      class: `mb-disc ${t.change > 0 ? "helped" : "hurt"}`, cx: box.px(x[i]), cy: box.py(y[i]),
+      r: 2 + 10 * Math.sqrt(Math.abs(t.change) / most), "data-before": t.before, "data-left": t.left, "data-change": t.change,
+    });
+    const title = document.createElementNS(SVG, "title");
+    title.textContent = names[i];
+    disc.append(title);
+    box.node.append(disc);
+  });
+  return box.node;
+}
+
+function render({ model, el }) {
+  el.classList.add("mb-widget");
+  const choices = model.get("examples");
+  let table = null;
+  const area = element("textarea", { class: "mb-paste", rows: 5, spellcheck: "false", "aria-label": "Your table, as CSV text" });
+  const file = element("input", { type: "file", accept: ".csv,.txt,.tsv", "aria-label": "Choose a CSV file" });
+  const select = (label) => {
+    const input = element("select", {});
+    return { input, node: element("label", { class: "mb-field" }, element("span", {}, label), input) };
+  };
+  const [task, target, adapt] = [select("task"), select("target"), select("adapts")];
+  adapt.input.append(element("option", { value: "all" }, "all parameters"), element("option", { value: "intercept" }, "the intercept alone"));
+  const support = element("input", { type: "number", min: 1, max: 1000, value: 5 });
+  const features = element("fieldset", { class: "mb-features" });
+  const picture = element("svg", { class: "mb-picture", viewBox: "0 0 620 330", role: "img", "aria-label": "Tasks by loss before adapting and share left; the table below gives the numbers" });
+  const key = element("p", { class: "mb-key" });
+  const sentence = element("p", { class: "mb-sentence", "aria-live": "polite" });
+  const numbersBox = element("div", { class: "mb-table" });
+  const buttons = Object.keys(choices).map((name) => {
+    const node = element("button", { type: "button" }, name);
+    node.addEventListener("click", () => load(choices[name].table, choices[name]));
+    return node;
+  });
+  const frame = element("div", { class: "mb-frame mb-own", role: "group", "aria-label": "Diagnose your own tasks" },
+    element("div", { class: "mb-kinds" }, element("span", {}, "Try"), ...buttons, element("span", {}, "or your own:"), file),
+    area,
+    element("div", { class: "mb-fields" }, task.node, target.node, adapt.node,
+      element("label", { class: "mb-field" }, element("span", {}, "support rows"), support)),
+    features, sentence, picture, key, numbersBox);
+  el.append(frame);
+
+  const clear = (said) => {
+    sentence.replaceChildren(said);
+    picture.replaceChildren();
+    picture.style.display = "none";
+    key.replaceChildren();
+    numbersBox.replaceChildren();
+  };
+  let waiting = 0;
+  const compute = () => { // after the browser has drawn: large tables take a second
+    clearTimeout(waiting);
+    frame.setAttribute("aria-busy", "true");
+    waiting = setTimeout(() => {
+      computeNow();
+      frame.setAttribute("aria-busy", "false");
+    }, 20);
+  };
+  const computeNow = () => {
+    if (!table) return;
+    try {
+      const asked = {
+        task: task.input.value, target: target.input.value, adapt: adapt.input.value, support: Number(support.value),
+        features: [...features.querySelectorAll("input:checked")].map((box) => box.value),
+      };
+      if (asked.task === asked.target) throw new Error("Task and target must be different columns.");
+      const ready = prepared(table, asked);
+      const found = diagnosed(ready.rows, asked);
+      sentence.replaceChildren(...sentenceOf(found, asked.support));
+      picture.style.display = "";
+      picture.replaceChildren(planeOf(found.tasks, ready.tasks));
+      const helped = found.tasks.filter((t) => t.change > 0).length;
+      const [nal, maml] = [found.loops.nal, found.loops.maml];
+      key.replaceChildren(
+        element("span", { class: "mb-helped" }, "● "), `MAML helps ${helped} tasks; `,
+        element("span", { class: "mb-hurt" }, "○ "), `it hurts ${ready.tasks.length - helped}; a larger disc, a larger change. `,
+        `${ready.tasks.length} tasks find a gain of `, shown("least_gain", found.leastGain), " in four cases of five. NAL adapts in ",
+        shown("nal_steps", nal.count), nal.count > 1 ? " steps of " : " step of ", shown("nal_alpha", nal.alpha), ", MAML in ",
+        shown("maml_steps", maml.count), maml.count > 1 ? " steps of " : " step of ", shown("maml_alpha", maml.alpha), ". Features and target were standardised",
+        ready.dropped ? `; ${ready.dropped} tasks with too few rows were dropped.` : ".",
+      );
+      numbersBox.replaceChildren(numbers("", ["loss on new rows", "mean", "over MAML"],
+        Object.keys(METHODS).map((name) => [name, METHODS[name], shown(`loss_${name}`, mean(found.losses[name])),
+          shown(`over_${name}`, mean(found.losses[name]) / mean(found.losses.maml))])));
+    } catch (error) {
+      clear(error.message);
+    }
+  };
+  const list = (wanted) => {
+    const chosen = wanted ?? table.names.filter((name) => name !== task.input.value && name !== target.input.value &&
+      numeric(table.rows[0][table.names.indexOf(name)]));
+    features.replaceChildren(element("legend", {}, "features"), ...table.names
+      .filter((name) => name !== task.input.value && name !== target.input.value)
+      .map((name) => {
+        const box = element("input", { type: "checkbox", value: name });
+        box.checked = chosen.includes(name);
+        box.addEventListener("change", compute);
+        return element("label", {}, box, ` ${name}`);
+      }));
+  };
+  const load = (text, asked = {}) => {
+    area.value = text;
+    try {
+      table = parsed(text);
+    } catch (error) {
+      table = null;
+      clear(error.message);
+      return;
+    }
+    for (const { input } of [task, target]) input.replaceChildren(...table.names.map((name) => element("option", { value: name }, name)));
+    task.input.value = asked.task ?? table.names[0];
+    target.input.value = asked.target ?? table.names.at(-1);
+    adapt.input.value = asked.adapt ?? adapt.input.value;
+    support.value = asked.support ?? support.value;
+    list(asked.features);
+    compute();
+  };
+  area.addEventListener("input", () => load(area.value));
+  const take = (chosen) => chosen && chosen.text().then((text) => load(text));
+  file.addEventListener("change", () => take(file.files[0]));
+  frame.addEventListener("dragover", (event) => event.preventDefault());
+  frame.addEventListener("drop", (event) => {
+    event.preventDefault();
+    take(event.dataTransfer.files[0]);
+  });
+  for (const { input } of [task, target]) input.addEventListener("change", () => { list(); compute(); });
+  for (const input of [adapt.input, support]) input.addEventListener("change", compute);
+  const [first] = Object.values(choices);
+  load(first.table, first);
+}
+
+export default { render };

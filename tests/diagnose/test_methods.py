@@ -1,0 +1,181 @@
+"""The identities and references of every method, and that nothing judged is seen before."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mamlbook.diagnose import diagnose, evidence, from_frame, methods, mixed, quadratics, read
+from mamlbook.diagnose.solutions import FOLDS, leave_one_out, solve
+from mamlbook.experiments import own_tasks
+from tests.diagnose.tables import confounded, stacked
+from tools import ROOT
+
+DATA = ROOT / "chapters" / "data"
+
+
+def within_slopes(tasks):
+    """The fixed-effects estimator with every task weighted alike, from its definition."""
+    covariances = [np.cov(z[:, 1:].T) for z in tasks]
+    total = np.sum(covariances, axis=0)
+    return np.linalg.solve(total[:-1, :-1], total[:-1, -1])
+
+
+@pytest.mark.parametrize("m", [1, 5, 50])
+def test_maml_with_an_adapting_intercept_is_fixed_effects(m):
+    """At alpha = 1 exactly, for every m: the intercept's start then plays no part."""
+    tasks = stacked(confounded())
+    made = quadratics.moments(tasks, methods.mask(3, "intercept")).quadratic(1.0, m).sum(0)
+    assert np.abs(made[0]).max() < 1e-9 * np.abs(made).max()
+    slopes = np.linalg.solve(made[1:-1, 1:-1], made[1:-1, -1])
+    assert slopes == pytest.approx(within_slopes(tasks), rel=1e-9)
+    near = [
+        np.abs(
+            solve(quadratics.moments(tasks, methods.mask(3, "intercept")).quadratic(a, m).sum(0))[
+                1:
+            ]
+            - slopes
+        ).max()
+        for a in (0.9, 0.99, 0.999)
+    ]
+    assert near[0] > 20 * near[1] > 400 * near[2] > 0  # of the order of (1 - alpha)^2
+
+
+def test_between_the_ends_it_weighs_within_and_between():
+    """(1 + alpha^2/m) W + (1 - alpha)^2 B, with B the tasks' means' covariance less W/n."""
+    tasks, alpha, m = stacked(confounded()), 0.6, 4
+    made = quadratics.moments(tasks, methods.mask(3, "intercept")).quadratic(alpha, m)
+    w = solve(made.sum(0))
+    covariances = np.stack([np.cov(z[:, 1:].T) for z in tasks])
+    counts = np.array([len(z) for z in tasks])
+    means = np.stack([z[:, 1:].mean(0) for z in tasks])
+    away = means - means.mean(0)
+    between = away.T @ away - (covariances / counts[:, None, None]).sum(0)
+    total = (1 + alpha**2 / m) * covariances.sum(0) + (1 - alpha) ** 2 * between
+    assert w[1:] == pytest.approx(np.linalg.solve(total[:-1, :-1], total[:-1, -1]), rel=1e-9)
+
+
+def test_naught_step_is_pooled_least_squares_and_is_confounded():
+    tasks = stacked(confounded())
+    one = quadratics.moments(tasks, methods.mask(3, "all")).one
+    weights = np.concatenate([np.full(len(z), 1 / len(z)) for z in tasks])
+    z = np.vstack(tasks) * np.sqrt(weights)[:, None]
+    expected = np.linalg.lstsq(z[:, :-1], z[:, -1], rcond=None)[0]
+    assert solve(one.sum(0)) == pytest.approx(expected, rel=1e-9)
+    assert within_slopes(tasks) == pytest.approx([1, 1], abs=0.1)
+    assert (solve(one.sum(0))[1:] < 0.8).all()
+
+
+def test_nothing_of_a_fold_reaches_its_own_choices():
+    """What a task has in its own rows changes its loss, but neither its start nor its step."""
+    tasks = stacked(confounded())
+    moments = quadratics.moments(tasks, methods.mask(3, "all"))
+    tests = np.stack([moments.quadratic(alpha, 5) for alpha in (0.02, 0.1, 0.3)])
+    losses = methods.tuned(tests, tests).losses
+    changed = tests.copy()
+    changed[:, 7, -1, -1] += 3.0  # a constant on task 7, which no minimiser sees
+    moved = methods.tuned(changed, changed).losses - losses
+    assert moved[7] == pytest.approx(3.0)
+    same_fold = np.arange(len(tasks)) % FOLDS == 7
+    assert moved[same_fold & (np.arange(len(tasks)) != 7)] == pytest.approx(0)
+    start = leave_one_out(tests[1])
+    changed[1, 7] *= 5
+    assert leave_one_out(changed[1])[7] == pytest.approx(start[7], rel=1e-9)
+
+
+def sleep_like() -> pd.DataFrame:
+    frame = pd.read_csv(DATA / "gapminder.csv")
+    frame["x"] = (frame["year"] - frame["year"].mean()) / frame["year"].std(ddof=0)
+    frame["y"] = frame["life_expectancy"] - frame["life_expectancy"].mean()
+    frame["y"] /= frame["y"].std(ddof=0)
+    return frame
+
+
+def test_the_mixed_model_is_statsmodels():
+    """On the chapter's data, random intercept and slope, by maximum likelihood."""
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    frame = sleep_like()
+    design = np.column_stack([np.ones(len(frame)), frame["x"]])
+    known = MixedLM(frame["y"], design, frame["country"], design).fit(reml=False)
+    tasks = [
+        np.column_stack([np.ones(len(part)), part["x"], part["y"]])
+        for _, part in frame.groupby("country")
+    ]
+    one = quadratics.moments(tasks, methods.mask(2, "all")).one
+    counts = np.array([len(z) for z in tasks])
+    ours = mixed.fit(one, counts, iterations=400)
+    assert ours.mean == pytest.approx(known.fe_params, abs=1e-4)
+    assert ours.covariance == pytest.approx(np.asarray(known.cov_re), rel=1e-2, abs=1e-3)
+    assert ours.noise == pytest.approx(known.scale, rel=1e-2)
+    means, _ = ours.posterior(one, counts)
+    effects = np.stack([known.random_effects[name] for name in sorted(known.random_effects)])
+    assert means - ours.mean == pytest.approx(effects, abs=1e-2)
+    usual = mixed.fit(one, counts)  # as many iterations as a diagnosis takes
+    assert usual.noise == pytest.approx(known.scale, rel=0.02)
+    assert usual.mean == pytest.approx(known.fe_params, abs=2e-3)
+
+
+@pytest.mark.parametrize("tasks", [10, 11, 18, 60, 1000])
+def test_students_quantile(tasks):
+    assert evidence.quantile(tasks) == pytest.approx(stats.t.ppf(0.975, tasks - 1), abs=1e-4)
+
+
+def test_intervals_hold_the_true_gain_as_often_as_the_chapter_says():
+    """500 worlds of each kind; the gain by the closed form, Proposition 1."""
+    rows = own_tasks.coverage(worlds=500, tasks=(20,))
+    assert len(rows) == len(own_tasks.NOISES) * 2 * 2
+    even = rows[rows["hard"] == 0.5]
+    assert even["covered"].between(0.92, 0.985).all(), even
+    rare = rows[rows["hard"] == 0.1]
+    assert rare["covered"].between(0.83, 0.95).all(), rare
+    assert (rows["found"][rows["gain"] < evidence.THRESHOLD] < 0.01).all()
+
+
+def test_a_population_gain_is_recovered_from_many_tasks():
+    world = own_tasks.World()
+    rows = world.draw(4000, "laplace", np.random.default_rng(2))
+    found, learned = own_tasks.measured_gain(world, rows)
+    assert world.gain() > 1.1
+    assert learned == pytest.approx(world.gain(), rel=0.01)
+    assert abs(np.log(found.value / world.gain())) < 3 * found.error < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "target", "features", "adapt", "kind"),
+    [
+        ("storms", "storm", "pressure", ["wind"], "all", "does-not"),
+        ("gapminder", "country", "life_expectancy", ["year", "log_gdp"], "intercept", "pays-but"),
+    ],
+)
+def test_the_chapters_tables(name, task, target, features, adapt, kind):
+    tasks = from_frame(read(DATA / f"{name}.csv"), task, target, features)
+    found = diagnose(tasks, adapt=adapt)
+    assert found.kind == kind
+    assert found.gain.low < found.gain.value < found.gain.high
+    ordered = found.rows["share_left"]
+    assert (ordered.diff().dropna() <= 0).all()
+    losses = found.methods.set_index("method")["loss"]
+    assert losses["floor"] < losses["mixed"] < losses["maml"] < losses["none"]
+    assert losses["nal"] / losses["maml"] == pytest.approx(found.gain.value)
+
+
+def test_units_do_not_matter():
+    tasks = confounded()
+    plain = diagnose(tasks)
+    scaled = diagnose([(x * [1000, 0.01] + [5, -3], 40 * y + 7) for x, y in tasks])
+    assert scaled.gain.value == pytest.approx(plain.gain.value, rel=1e-8)
+    assert scaled.methods["loss"].to_numpy() == pytest.approx(
+        plain.methods["loss"].to_numpy(), rel=1e-8
+    )
+
+
+def test_the_difference_is_a_distance():
+    """F(NAL) - F(MAML) at MAML's step is the squared distance in the mean curvature."""
+    tasks = stacked(confounded())
+    made = quadratics.moments(tasks, methods.mask(3, "all")).quadratic(0.2, 5)
+    nal = solve(quadratics.moments(tasks, methods.mask(3, "all")).one.sum(0))
+    maml = solve(made.sum(0))
+    difference = np.mean([quadratics.loss(q, nal) - quadratics.loss(q, maml) for q in made])
+    away = nal - maml
+    assert difference == pytest.approx(away @ made.mean(0)[:-1, :-1] @ away, rel=1e-9)
