@@ -39,11 +39,12 @@ def world(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 
 def plain_ticks(axes, which: Sequence[str] = ("x", "y")) -> None:
-    """On a logarithmic axis: 1, 2, 5 and their tens, written out."""
-    ticks = [k * 10.0**e for e in range(-2, 3) for k in (1, 2, 5)]
+    """On a logarithmic axis: 1, 2, 5 and their tens, or tens alone if it is long, written out."""
     for name in which:
         axis = getattr(axes, f"{name}axis")
         low, high = sorted(getattr(axes, f"get_{name}lim")())
+        steps = (1, 2, 5) if high < 60 * low else (1,)
+        ticks = [k * 10.0**e for e in range(-2, 4) for k in steps]
         kept = [tick for tick in ticks if low <= tick <= high]
         axis.set_ticks(kept, [f"{tick:g}" for tick in kept])
         axis.set_ticks([], minor=True)
@@ -127,13 +128,13 @@ def positions(networks: pd.DataFrame, minima: pd.DataFrame, dial: str) -> Figure
     networks: at, algorithm, position. minima: at, algorithm, position, lowest.
     """
     figure, axes = subplots(height=3.4)
-    for lowest, style in ((True, 8), (False, 3)):
+    for lowest, style in ((True, 10), (False, 5)):
         own = minima[minima["lowest"] == lowest]
         for name in ("nal", "maml"):
             part = own[own["algorithm"] == name]
             label = f"theory, {NAMES[name]}" if lowest else None
             axes.plot(part["at"], part["position"], ".", color=COLOURS[name], markersize=style / 2,
-                      alpha=0.6 if lowest else 0.35, label=label)  # fmt: skip
+                      alpha=0.7 if lowest else 0.5, label=label)  # fmt: skip
     for name in ("nal", "maml"):
         part = networks[networks["algorithm"] == name]
         axes.plot(part["at"], part["position"], MARKERS[name], color=COLOURS[name],

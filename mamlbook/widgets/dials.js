@@ -94,14 +94,14 @@ function render({ model, el }) {
     strips.append(element("text", { class: "mb-title", x: 4, y: 13 }, "the same glyphs, with the ink of either kind of task"));
 
     const plane = axes({
-      ...size, x: [-0.7, 2], y: [-1.35, 1.35], xticks: [[0, "0"], [1, "1"]], yticks: [[0, "0"]],
+      ...size, x: [-0.7, 2], y: [-1.1, 1.1], xticks: [[0, "0"], [1, "1"]], yticks: [[0, "0"]],
       title: "tasks and initializations", xlabel: "along the hard centre",
     });
     const spread = (r) => Math.sqrt(r);
     families(values).forEach(({ at, r }, k) => {
       for (let i = 0; i < 40; i += 1) {
         const [x, y] = [at + spread(r) * CLOUD[4 * i + 2 * k], spread(r) * CLOUD[4 * i + 2 * k + 1]];
-        if (x > -0.7 && x < 2 && Math.abs(y) < 1.35) plane.dot(x, y, k ? "easy" : "hard");
+        if (x > -0.7 && x < 2 && Math.abs(y) < 1.1) plane.dot(x, y, k ? "easy" : "hard");
       }
     });
     const cross = (w, kind) => {
@@ -152,12 +152,13 @@ function render({ model, el }) {
     if (cell) curves.dot(log(hardness), cell.position, "maml");
 
     const say = (name, value) => (value === undefined ? "–" : shown(name, value));
-    const table = numbers("", ["", "total gain", "position part", "kernel part", "NAL at", "MAML at"], [
-      ["", "theory", shown("theory_total", told.total), shown("theory_position", told.position),
-        shown("theory_kernel", told.kernel), shown("theory_nal", told.nal.w), shown("theory_maml", told.maml[0].w)],
-      ["", "networks", say("total", cell?.total), say("position", cell?.position), say("kernel", cell?.kernel),
-        say("nal", cell?.nal), say("maml", cell?.mean)],
-    ]);
+    const rows = [
+      ["total", "total gain", told.total, cell?.total], ["position", "position part", told.position, cell?.position],
+      ["kernel", "kernel part", told.kernel, cell?.kernel], ["nal", "■ NAL at", told.nal.w, cell?.nal],
+      ["maml", "● MAML at", told.maml[0].w, cell?.mean],
+    ];
+    const table = numbers("", ["", "theory", "networks"], rows.map(([name, label, one, two]) =>
+      [name, label, shown(`theory_${name}`, one), say(name, two)]));
     const sentence = cell
       ? ["MAML’s networks have ", shown("gain", cell.total), " times less risk than NAL’s; ", shown("share", cell.position),
          " times of it is position, the rest is the kernel", biased ? "; with biases the contrast itself tells them the kind of task." : "."]

@@ -54,12 +54,12 @@ class Glyph(anywidget.AnyWidget):
 
     _esm = _script("pen", "glyph")
     _css = STYLE
-    z1 = traitlets.Float(0.0).tag(sync=True)
+    z1 = traitlets.Float(1.0).tag(sync=True)
     z2 = traitlets.Float(0.5).tag(sync=True)
-    z3 = traitlets.Float(-0.5).tag(sync=True)
-    z4 = traitlets.Float(1.0).tag(sync=True)
-    z5 = traitlets.Float(0.0).tag(sync=True)
-    z6 = traitlets.Float(0.5).tag(sync=True)
+    z3 = traitlets.Float(1.0).tag(sync=True)
+    z4 = traitlets.Float(-0.5).tag(sync=True)
+    z5 = traitlets.Float(1.0).tag(sync=True)
+    z6 = traitlets.Float(1.0).tag(sync=True)
     hard = traitlets.Int(1).tag(sync=True)
     pen = traitlets.Dict().tag(sync=True)
     mean = traitlets.Unicode().tag(sync=True)

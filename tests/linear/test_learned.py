@@ -105,3 +105,17 @@ def test_nal_stays_where_it_is_and_takes_its_best_rate_along_itself():
     ]
     assert found.risk == pytest.approx(min(each), rel=1e-6)
     assert np.linalg.matrix_rank(found.preconditioner) == 1
+
+
+@pytest.mark.parametrize("hardness", [0.1, 0.25, 0.5])
+def test_the_rates_of_a_minimum_are_the_chapters_formula(hardness):
+    """a and b at the minimum's own w, from V = (w - mu)^2 + r of either family."""
+    env, m, d = landscape(hardness, 3.0), 30, 6
+    rho, r = np.array([hardness, 1.0]), np.array([1 / (3 * d), 0.1 / d])
+    u = np.full(d, d**-0.5)
+    for one in learned_maml(env, m, u):
+        V = (one.w @ u - np.array([1.0, 0.0])) ** 2 + r
+        a = (rho**2 * V).sum() / (rho**3 * ((1 + 2 / m) * V + (d - 1) / m * r)).sum()
+        b = (rho**2 * r).sum() / (rho**3 * ((1 + d / m) * r + V / m)).sum()
+        assert u @ one.preconditioner @ u == pytest.approx(a, rel=1e-4)
+        assert (np.trace(one.preconditioner) - a) / (d - 1) == pytest.approx(b, rel=1e-4)
