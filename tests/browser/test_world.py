@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mamlbook import records
-from mamlbook.experiments.world import World, predicted
 from mamlbook.experiments.world import Place as Position
+from mamlbook.experiments.world import World, predicted
 from mamlbook.linear import learned_maml, nal_solution
 from mamlbook.widgets.world import SUPPORT, Glyph, example_solutions
 from mamlbook.world.network import Network, adapted
