@@ -189,10 +189,7 @@ def _fewshot(module: str) -> ModuleType:
     try:
         return import_module(f"mamlbook.fewshot.{module}")
     except ModuleNotFoundError as missing:
-        raise ValueError(
-            f"This needs {missing.name}, which is not installed; "
-            "install it with `pip install 'mamlbook[fewshot]'`."
-        ) from None
+        raise ValueError(lacking("This", missing)) from None
 
 
 def verify(arguments: list[str]) -> int:

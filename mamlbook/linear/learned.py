@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.optimize import minimize
 
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step
@@ -70,6 +69,8 @@ def learned_maml(
     rates from several starts, because there can be more than one minimum: the same landscape can
     be met from the hard centre's side or from the easy one's.
     """
+    from scipy.optimize import minimize  # takes a second to import
+
     largest = np.linalg.eigvalsh(env.covariances)[:, -1].max()
 
     def matrix(rates: np.ndarray) -> np.ndarray:

@@ -17,10 +17,10 @@ HERE = Path(__file__).parent
 
 def _script(*names: str) -> str:
     """The shared kit and the widget's own scripts, as one module."""
-    return "\n".join((HERE / f"{name}.js").read_text() for name in ("kit", *names))
+    return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("kit", *names))
 
 
-STYLE = (HERE / "widget.css").read_text()
+STYLE = (HERE / "widget.css").read_text(encoding="utf-8")
 
 
 class Hardness(anywidget.AnyWidget):
@@ -108,7 +108,7 @@ class Tasks(anywidget.AnyWidget):
     """
 
     _esm = _script("tasks")
-    _css = STYLE + (HERE / "tasks.css").read_text()
+    _css = STYLE + (HERE / "tasks.css").read_text(encoding="utf-8")
     title = traitlets.Unicode("a few-shot task").tag(sync=True)
     question = traitlets.Unicode("Which is it?").tag(sync=True)
     sheet = traitlets.Unicode().tag(sync=True)
@@ -135,7 +135,7 @@ class OwnTasks(anywidget.AnyWidget):
     """
 
     _esm = _script("diagnose", "own")
-    _css = STYLE + (HERE / "own.css").read_text()
+    _css = STYLE + (HERE / "own.css").read_text(encoding="utf-8")
     examples = traitlets.Dict().tag(sync=True)
 
 
