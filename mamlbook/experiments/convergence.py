@@ -36,7 +36,7 @@ class Theorem2:
 class Theorem3(Theorem2):
     """Settings of the check of our Theorem 3: NAL on n samples, MAML on tau episodes of n1 + n2.
 
-    For each T both with the tasks drawn anew in every repeat and with T given ones: the
+    For each T both with the tasks drawn again in every repeat and with T given ones: the
     environment's tasks, each in turn.
     """
 

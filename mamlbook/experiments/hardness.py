@@ -35,7 +35,7 @@ class Fig7:
     """Settings of Figure 7: the same two tasks, solved by SGD as C.1 says.
 
     NAL's outer rate is `rate_nal`, MAML's is n2 times `rate_maml_per_sample`; the text leaves the
-    values of rho_hard, the start (w = 0 here) and the seed open.
+    values of rho_hard, the initialization (w = 0 here) and the seed open.
     """
 
     d: int = 10

@@ -14,7 +14,8 @@ from mamlbook.logistic import Task, excess_risk, minima_on_line, nal_loss
 class Fig8:
     """Settings of Figure 8: w1* = 1_d (hard), w2* = -1_d (easy), n2 = m.
 
-    The text gives d and m. `alpha` is ours: 4/rho_easy, one over the smoothness of the easy task.
+    The text gives d and m. `alpha` is our choice: 4/rho_easy, the inverse of the easy task's
+    smoothness.
     """
 
     d: int = 10

@@ -32,7 +32,7 @@ ROUNDING = 1e-7  # relative, of a ratio of gradients known to 1e-10
 class Theorem1:
     """Settings of Theorem 1's cases.
 
-    Every case draws its own two tasks. Networks: W_1* has orthonormal columns, the kindest ground
+    Every case draws its own two tasks. Networks: W_1* has orthonormal columns, the best ground
     truth there is for the theorem (kappa = lambda = 1), W_2* is `spread` away from it in Frobenius
     norm, and the tasks' inputs have the variances of a pair, the hard task's first. The theorem
     itself has variances (1, 1). Quadratics have eigenvalues drawn from the ranges of

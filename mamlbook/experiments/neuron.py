@@ -29,7 +29,7 @@ class Fig4:
 
     Panels a, b give all tasks variance 1; panels c, d give the last one `hard_variance`. alpha is
     0.9/L with L the smoothness over the square. The tasks stand away from the origin and the hard
-    one farthest out: there the paper's pictures come out with alpha < 1/L, and still do with
+    one farthest out: there the paper's figures are reproduced with alpha < 1/L, and also with
     inner steps of m = 250 samples. On SYMMETRIC, about the origin, equal hardness makes the
     minimisers coincide exactly, but the hard task then needs alpha > 1/L.
     """

@@ -85,7 +85,7 @@ def rates(rows: pd.DataFrame) -> Figure:
     algorithm = rows["algorithm"].iloc[0]
     style = {"color": COLOURS[algorithm], "marker": MARKERS[algorithm], "markersize": 5}
     handles = [
-        Line2D([], [], label="tasks drawn anew", **style),
+        Line2D([], [], label="tasks drawn again", **style),
         Line2D([], [], label="tasks given", linestyle="--", markerfacecolor="white", **style),
         Line2D([], [], color=GREY, linestyle=":", label="Theorem 3's bound"),
     ]
@@ -138,7 +138,7 @@ def budget(rows: pd.DataFrame, goals: pd.DataFrame) -> Figure:
         axes.plot(goals["along"], goals["across"], "+", color=INK, markersize=10)
         axes.set_title(f"{T} tasks, {n:,} samples of each")
     grid[-1].set_xlabel(
-        r"easy tasks  $\longleftarrow$  mean coordinate of the start  $\longrightarrow$  hard tasks"
+        r"easy tasks  $\longleftarrow$  mean coordinate  $\longrightarrow$  hard tasks"
     )
     handles = [
         Line2D([], [], linestyle="", color=COLOURS[name], marker=MARKERS[name], label=NAMES[name])

@@ -12,7 +12,7 @@ GAINS = [1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100]
 
 
 def fig1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
-    """Figure 1: task solutions (first two coordinates), both starts, and both risks, by panel."""
+    """Figure 1: task solutions (first two coordinates), initializations and risks, by panel."""
     panels = list(dict.fromkeys(rows["panel"]))
     figure, grid = subplots(2, 2, height=6.4, sharex=True, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=True):

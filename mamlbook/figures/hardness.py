@@ -126,7 +126,7 @@ def risk_against_samples(rows: pd.DataFrame) -> Figure:
                 color=COLOURS["maml"],
                 markersize=4,
                 capsize=2,
-                label="drawn from definition (2), ± 2 standard errors",
+                label="simulated from definition (P2), ± 2 standard errors",
             )
         else:
             dashes = "-" if "definition" in source else ":"

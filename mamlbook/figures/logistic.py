@@ -1,4 +1,4 @@
-"""Figures on logistic regression, in the chapter on hardness discrepancy."""
+"""Figures on logistic regression, in the chapter on logistic regression."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -31,8 +31,8 @@ def one_step(rows: pd.DataFrame) -> Figure:
             va="center",
             color=COLOURS["maml"],
         )
-    axes.set_xlabel("first coordinate of the start")
-    axes.set_ylabel("and after one step")
+    axes.set_xlabel("first coordinate of the initialization")
+    axes.set_ylabel("first coordinate after one step")
     return figure
 
 
@@ -61,7 +61,7 @@ def landscapes(curves: pd.DataFrame, minima: pd.DataFrame, drawn: pd.DataFrame) 
             color="#111827",
             markersize=4,
             linewidth=1,
-            label="drawn",
+            label="simulated",
         )
         for place, task in ((1, "hard"), (-1, "easy")):
             axes.axvline(place, color=COLOURS[task], linewidth=1, linestyle=":")
@@ -73,7 +73,7 @@ def landscapes(curves: pd.DataFrame, minima: pd.DataFrame, drawn: pd.DataFrame) 
                 color=COLOURS[task],
             )
         axes.set_title(rf"$\alpha = {alpha:.3g}$")
-        axes.set_xlabel("first coordinate $t$ of the start")
+        axes.set_xlabel("first coordinate $t$ of the initialization")
         axes.set_ylim(0, 2.2 * lowest["excess_risk"].max())  # the valleys, not the slopes
         axes.legend(fontsize=8, loc="upper center")
     panels[0].set_ylabel("excess risk")

@@ -28,7 +28,7 @@ def fig4(rows: pd.DataFrame, arrays: Arrays) -> Figure:
         losses = here.drop_duplicates("algorithm").set_index("algorithm")[f"{algorithm}_loss"]
         axes.set_title(f"({panel})  {'NAL loss' if algorithm == 'nal' else 'MAML loss'}")
         axes.annotate(
-            "\n".join(f"at {NAMES[name]}'s start: {losses[name]:.4f}" for name in ("nal", "maml")),
+            "\n".join(f"at {NAMES[name]}: {losses[name]:.4f}" for name in ("nal", "maml")),
             (0.03, 0.97),
             xycoords="axes fraction",
             va="top",
@@ -112,7 +112,7 @@ def _plane(figure: Figure, grid: np.ndarray, kinds: tuple[str, ...]) -> None:
         grid[0, 0].plot([], [], marker=MARKERS.get(name, "*"), color=COLOURS[name], **style)[0]
         for name in ("nal", "maml", *kinds)
     ]
-    names = ["NAL's start", "MAML's start", *(f"{kind} task" for kind in kinds)]
+    names = ["NAL", "MAML", *(f"{kind} task" for kind in kinds)]
     figure.legend(handles, names, loc="outside upper center", ncols=4)
 
 

@@ -109,7 +109,7 @@ def sgd_mean(
 
     The gradient is linear in w and its data are new in every step, so with M = E[Sigma] (NAL) or
     E[Q^(n2)] (MAML)    E[w_T] = w* + (I - rate M)^T (0 - w*):
-    SGD is biased towards its start by what it has not yet travelled, and by nothing else.
+    The only bias of SGD is the remaining influence of its initialization.
     """
     if alpha is None:
         goal, matrices = nal_solution(env), env.covariances

@@ -45,7 +45,7 @@ def trained(
 
     Every repeat draws T tasks, and tau episodes of each with n1 outer and n2 inner samples; NAL
     takes n1 samples of each task, once. `tasks` is T, or the families (T,) of given tasks: then
-    only their data are drawn anew, and the families must be single tasks (spread 0).
+    only their data are drawn again, and the families must be single tasks (spread 0).
     Raises ValueError for those, for a count that is not positive, and for data that leave a
     direction of w undetermined.
     """
