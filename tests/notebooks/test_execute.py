@@ -70,4 +70,4 @@ def test_an_unknown_chapter_is_named():
         text=True,
     )
     assert said.returncode == 1
-    assert "No chapter hardnes: there are hardness" in said.stderr
+    assert "No chapter hardnes: there are verdict, hardness" in said.stderr
