@@ -61,7 +61,7 @@ class Source:
     digest: str
     decode: Callable[[tuple[Path, ...]], decode.Decoded]
     folder: str = ""
-    """Where in $MAMLBOOK_DATA the files may lie, if not in a folder of the set's name."""
+    """Where below the folder MAMLBOOK_DATA the files may lie, if not in a folder of the set's name."""
 
 
 def _archived(url: str) -> str:
