@@ -61,7 +61,7 @@ class Source:
     digest: str
     decode: Callable[[tuple[Path, ...]], decode.Decoded]
     folder: str = ""
-    """Where below the folder MAMLBOOK_DATA the files may lie, if not in a folder of the set's name."""
+    """The folder in MAMLBOOK_DATA with the files, if it has not the name of the set."""
 
 
 def _archived(url: str) -> str:
