@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mamlbook.errors import Stop
 from mamlbook.experiments import cifar, omniglot
 from mamlbook.experiments.cells import cells
 from mamlbook.fewshot import training
@@ -69,7 +70,7 @@ def measure(group: list[Cell], images: ImageSet, blocks: int) -> tuple[float, fl
 
     def walk() -> None:
         for start in range(0, blocks * training.BLOCK, training.BLOCK):
-            run.block(start, start + training.BLOCK, None)
+            run.block(start, start + training.BLOCK, None, Stop())
         run.curve.cpu()  # waits for the device
 
     walk()

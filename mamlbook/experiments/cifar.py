@@ -106,7 +106,7 @@ class Controls(Budget):
     """Outer steps of 8 tasks, where C.5 says that as well as 10,000 of 2."""
 
 
-def variants(settings: Table2) -> list[Cifar]:
+def variants(settings: Table2 = Table2()) -> list[Cifar]:
     """The cells of Table 2, for each seed."""
     return [
         Cifar(p=p, algorithm=algorithm, configuration=settings.configuration)

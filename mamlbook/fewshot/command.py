@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -109,6 +110,8 @@ def run_cells(
     If one fails, or the run is asked to stop, those that wait are cancelled and those that run
     are asked to stop, which a training does at its next step, with a checkpoint.
     """
+    if isinstance(executor, ProcessPoolExecutor):
+        function = _UntilStopped(function)
     futures = {executor.submit(function, cell): place for place, cell in enumerate(cells)}
     results: dict[int, Any] = {}
     with stoppable() as asked:
@@ -135,6 +138,26 @@ def run_cells(
             "the same command goes on with the others.",
         )
     return [results[place] for place in sorted(results)]
+
+
+_stopped: list[Stopped] = []  # in a worker process, once it has been asked to stop
+
+
+@dataclass(frozen=True)
+class _UntilStopped:
+    """A function that a worker process calls no more once a call has ended by `Stopped`: a pool
+    hands a worker its next cell before anybody can cancel it."""
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, cell: Any) -> Any:
+        if _stopped:
+            raise _stopped[0]
+        try:
+            return self.function(cell)
+        except Stopped as stop:
+            _stopped.append(stop)
+            raise
 
 
 def _stop(executor: Executor, futures: Iterable[Future]) -> None:

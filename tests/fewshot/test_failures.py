@@ -22,6 +22,15 @@ from mamlbook.fewshot import checkpoints, command, training
 from mamlbook.fewshot.settings import Cell, Omniglot
 from tools import ROOT
 
+
+@pytest.fixture(autouse=True)
+def usual_handlers():
+    """A job in the background is started with SIGINT ignored; here it must arrive."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 SMALL = {"setting": "all", "tasks": 2, "targets": 2, "filters": 4, "evaluation_tasks": 20}
 
 
@@ -157,7 +166,7 @@ def _wait_or_fail(number):
     with stoppable() as asked:
         for _ in range(600):
             if asked:
-                return "stopped"
+                raise Stopped(asked.signum)
             time.sleep(0.1)
     return "waited"
 
