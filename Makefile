@@ -12,7 +12,7 @@ book: env
 test: env
 	$(PY) -m tools.check
 
-# Execute every chapter anew and store its outputs; a second run gives the same bytes.
+# Execute every chapter and store its outputs; a second run gives the same bytes.
 chapters: env
 	$(PY) -m tools.execute
 

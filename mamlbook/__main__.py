@@ -20,12 +20,12 @@ USAGE = """\
 usage: python -m mamlbook COMMAND
 
   list                  every figure and table, where its record is, and what it costs
-  reproduce ITEM        make a figure or table anew; --help after ITEM shows its settings
+  reproduce ITEM        compute a figure or table; --help after ITEM shows its settings
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
   diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
   adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
   export omniglot|cifar write a trained cell as a model: weights and a card
-  verify                hold every record against the code; made again if that takes no hours
+  verify                check every record against the code; cheap ones are computed again
   --version             the version of the package and, where it is known, the commit of its code
 """
 
@@ -81,10 +81,10 @@ def known(kind: str, name: str, names) -> str:
 
 
 def list_items(arguments: list[str]) -> int:
-    """Print every item, its place in the paper, its record, and the cost of making it anew."""
+    """Print every item, its place in the paper, its record, and the cost of computing it."""
     if arguments:
         raise ValueError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
-    print(f"{'item':19}{'in the paper':30}{'to make anew':16}record")
+    print(f"{'item':19}{'in the paper':30}{'full cost':16}record")
     for item in ITEMS.values():
         print(f"{item.name:19}{item.reference:30}{item.cost:16}{_where(item)}")
     return 0
@@ -118,7 +118,7 @@ def reproduce(arguments: list[str]) -> int:
         start = time.perf_counter()
         made = item.make(settings)
         rows, arrays = made if isinstance(made, tuple) else (made, {})
-        told = records.provenance(
+        provenance = records.provenance(
             settings,
             command=f"python -m mamlbook reproduce {shlex.join(arguments)}",
             commit=commit,
@@ -127,12 +127,12 @@ def reproduce(arguments: list[str]) -> int:
             data_digest=_digest(item.data) if item.data else None,
         )
         records.check_finite(rows, item.name)
-        stored = records.Record(item.name, rows, told, {} if rows_only else arrays)
+        stored = records.Record(item.name, rows, provenance, {} if rows_only else arrays)
         path = records.save(stored, out)  # before the drawing, which may fail
         with figures.style.house():
             figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
         figures.save(figure, out / f"{item.name}.svg")
-        print(f"{item.reference}: {len(rows)} rows in {path}, {told['wall_seconds']:.1f} s")
+        print(f"{item.reference}: {len(rows)} rows in {path}, {provenance['wall_seconds']:.1f} s")
         return 0
 
     run.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[item.settings]
@@ -193,7 +193,7 @@ def _fewshot(module: str) -> ModuleType:
 
 
 def verify(arguments: list[str]) -> int:
-    """Hold every stored record against the code, one line an item; 1 if any does not agree."""
+    """Check every stored record against the code, one line per item; 1 if any does not agree."""
     from mamlbook import verification
 
     if arguments:
@@ -206,7 +206,7 @@ def verify(arguments: list[str]) -> int:
         except ValueError as fault:
             done, said, failed = "", f"DOES NOT AGREE: {fault}", failed + 1
         seconds = time.perf_counter() - start
-        print(f"{item.name:19}{done or '-':12}{seconds:6.1f} s  {said}", flush=True)
+        print(f"{item.name:19}{done or '-':15}{seconds:6.1f} s  {said}", flush=True)
     print(f"{len(ITEMS) - failed} of {len(ITEMS)} records agree.")
     return min(failed, 1)
 

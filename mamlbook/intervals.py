@@ -12,11 +12,11 @@ def half_width(values: Sequence[float]) -> float:
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         return float("nan")
-    return float(told_half_width(values.std(ddof=1), values.size))
+    return float(half_width_of_sd(values.std(ddof=1), values.size))
 
 
-def told_half_width(sd: ArrayLike, count: int) -> np.ndarray:
-    """The same of `count` values of which only the standard deviation is told."""
+def half_width_of_sd(sd: ArrayLike, count: int) -> np.ndarray:
+    """The same of `count` values of which only the standard deviation is known."""
     # Its quantile from scipy.special: to import scipy.stats takes a second.
     return stdtrit(count - 1, 0.975) * np.asarray(sd) / np.sqrt(count)
 

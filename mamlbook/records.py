@@ -34,7 +34,7 @@ FINITE = (
 PACKAGE = Path(__file__).resolve().parent
 # In a wheel the records lie in the package, in a checkout beside it.
 RESULTS = next(filter(Path.is_dir, [PACKAGE / "results"]), PACKAGE.parent / "results")
-COMMIT = "MAMLBOOK_COMMIT"  # tells the commit of the source where there is no git
+COMMIT = "MAMLBOOK_COMMIT"  # the commit of the source where there is no git
 
 
 class RecordError(ValueError):
@@ -61,7 +61,7 @@ def provenance(
     data_digest: str | None = None,
 ) -> dict[str, Any]:
     """What a reader needs to repeat a run: `settings` is a (frozen) dataclass, seeds included;
-    `commit` as `commit()` told it when the run began."""
+    `commit` as `commit()` gave it when the run began."""
     packages = [name for name in ("numpy", "scipy", "pandas", "torch") if name in sys.modules]
     return {
         "command": command,
@@ -100,18 +100,18 @@ def save(record: Record, folder: Path) -> Path:
     files = {f"{record.item}.csv": _csv(record.rows)}
     if record.arrays:
         files[f"{record.item}.npz"] = _npz(record.arrays)
-    told = {"item": record.item, **record.provenance}
-    told["sha256"] = {name: _sha256(data) for name, data in files.items()}
-    told["digest"] = _digest(told)
+    stored = {"item": record.item, **record.provenance}
+    stored["sha256"] = {name: _sha256(data) for name, data in files.items()}
+    stored["digest"] = _digest(stored)
     for name, data in files.items():
         replace(folder / name, data)
-    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(stored, indent=1, ensure_ascii=False) + "\n"
     replace(folder / f"{record.item}.json", text.encode())
     return folder / f"{record.item}.csv"
 
 
 def load(item: str, folder: Path = RESULTS) -> Record:
-    """Read a record and hold it against its digests.
+    """Read a record and check it against its digests.
 
     Raises RecordError, in one sentence, if a file is missing, unreadable or altered.
     """
@@ -122,9 +122,9 @@ def load(item: str, folder: Path = RESULTS) -> Record:
             "book, or from a wheel that was built in one."
         )
     try:
-        told = json.loads((folder / f"{item}.json").read_bytes())
-        digest = told.pop("digest")
-        hashes = told["sha256"]
+        stored = json.loads((folder / f"{item}.json").read_bytes())
+        digest = stored.pop("digest")
+        hashes = stored["sha256"]
     except FileNotFoundError:
         raise RecordError(f"There is no record {item}.json in {folder}; {again}.") from None
     except OSError as error:  # such as a folder of that name
@@ -132,7 +132,7 @@ def load(item: str, folder: Path = RESULTS) -> Record:
         raise RecordError(f"{folder / item}.json cannot be read ({said}); {again}.") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{folder / item}.json cannot be read ({error}); {again}.") from None
-    if digest != _digest(told):
+    if digest != _digest(stored):
         raise RecordError(f"{folder / item}.json was altered after it was written; {again}.")
     files = {}
     for name, expected in hashes.items():
@@ -144,14 +144,14 @@ def load(item: str, folder: Path = RESULTS) -> Record:
             said = error.strerror or error
             raise RecordError(f"{folder / name} cannot be read ({said}); {again}.") from None
         if _sha256(files[name]) != expected:
-            raise RecordError(f"{folder / name} is not what {item}.json vouches for; {again}.")
+            raise RecordError(f"{folder / name} does not match its digest in {item}.json; {again}.")
     # The Python engine reads every float64 back to the last bit, in every release of pandas.
     rows = pd.read_csv(io.BytesIO(files[f"{item}.csv"]), engine="python")
     arrays = {}
     if f"{item}.npz" in files:
-        with np.load(io.BytesIO(files[f"{item}.npz"]), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    return Record(item, rows, told, arrays)
+        with np.load(io.BytesIO(files[f"{item}.npz"]), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    return Record(item, rows, stored, arrays)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -183,8 +183,8 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _digest(told: dict[str, Any]) -> str:
-    return _sha256(json.dumps(told, sort_keys=True).encode())
+def _digest(provenance: dict[str, Any]) -> str:
+    return _sha256(json.dumps(provenance, sort_keys=True).encode())
 
 
 def _version(name: str) -> str:
@@ -198,8 +198,8 @@ def commit() -> str | None:
     """The commit of the source tree, marked when the tree has changes; None if nothing knows it.
 
     Git is asked first. Where it has no answer (no git, no repository, one that it will not read),
-    the environment variable MAMLBOOK_COMMIT tells it, or else the file COMMIT of the package,
-    which a wheel and an archive of the repository carry. Raises ValueError if MAMLBOOK_COMMIT is
+    the environment variable MAMLBOOK_COMMIT gives it, or else the file COMMIT of the package,
+    which a wheel and an archive of the repository contain. Raises ValueError if MAMLBOOK_COMMIT is
     no commit, or is another one than git's.
     """
     named = os.environ.get(COMMIT, "").strip()

@@ -1,4 +1,6 @@
-"""Is a stored record what its item gives? Cheap items are made again, dear ones vouched for."""
+"""Is a stored record what its item gives? Cheap items are computed again; of expensive
+ones the digests and the provenance are checked.
+"""
 
 import json
 import tempfile
@@ -16,7 +18,7 @@ RELATIVE = 1e-6
 # Of a column's largest number: a few roots of float64's epsilon. Values tell the place of a minimum
 # no better (Figure 8), so near a zero of such a column another BLAS gives other digits.
 ROUNDING = 1e-7
-TOLD = (
+REQUIRED = (
     "command",
     "settings",
     "mamlbook",
@@ -30,14 +32,14 @@ TOLD = (
 
 
 def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | None = None) -> str:
-    """Hold the record of `item` in `folder` against the code; return what was done, in a word.
+    """Check the record of `item` in `folder` against the code; return what was done, in words.
 
     Every record must agree with its digests and say how it was made, from a commit. An item that is
-    not dear must have been made with the settings that it has now, and is made again: words and
-    truth values must be the same, numbers agree to RELATIVE. A dear one may have settings of its
-    own (a device, fewer seeds), under the names they have now; it must have been made of the images
-    that the package takes now. Rows that are `made` already, with the item's settings, are not made
-    again. Where an item has a canary, that case alone is made again.
+    not expensive must have been made with the settings that it has now, and is computed again:
+    words and truth values must be the same, numbers agree to RELATIVE. An expensive one may have
+    settings of its own (a device, fewer seeds), under the names they have now; it must have been
+    made of the images that the package takes now. Rows that are `made` already, with the item's
+    settings, are not computed again. Where an item has a canary, that case alone is computed again.
     Raises RecordError, in one sentence, at the first mismatch.
     """
     record = records.load(item.name, folder)
@@ -47,7 +49,7 @@ def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | N
         if found := item.check_case(record):
             raise RecordError(f"The record {item.name} is not what the code gives: {found}.")
         return "one case"
-    if item.dear:
+    if item.expensive:
         _check_source(item, record)
         return "digest"
     if made is None:
@@ -58,7 +60,7 @@ def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | N
         fresh = records.load(item.name, Path(scratch)).rows
     if found := difference(record.rows, fresh):
         raise RecordError(f"The record {item.name} is not what the code gives: {found}.")
-    return "made again"
+    return "computed again"
 
 
 def difference(stored: pd.DataFrame, fresh: pd.DataFrame) -> str | None:
@@ -81,23 +83,23 @@ def difference(stored: pd.DataFrame, fresh: pd.DataFrame) -> str | None:
 
 
 def _check_provenance(item: Item, record: Record, settings: object) -> None:
-    told = record.provenance
+    given = record.provenance
     again = f"make it again with `python -m mamlbook reproduce {item.name}`"
-    if lacking := [name for name in TOLD if told.get(name) is None]:
-        raise RecordError(f"The record {item.name} does not tell its {lacking[0]}; {again}.")
+    if lacking := [name for name in REQUIRED if given.get(name) is None]:
+        raise RecordError(f"The record {item.name} does not state its {lacking[0]}; {again}.")
     now = json.loads(json.dumps(asdict(settings)))
-    then = told["settings"]
+    then = given["settings"]
     for name in [*now, *then]:
         # A setting that is newer than an expensive record has the default that the record was made
         # with: `configuration` is strided, and `until` none.
-        newer = item.dear and name not in then
+        newer = item.expensive and name not in then
         unknown = name not in now or (name not in then and not newer)
-        if unknown or (not item.dear and now[name] != then[name]):
+        if unknown or (not item.expensive and now[name] != then[name]):
             raise RecordError(
                 f"The record {item.name} was made with {name} = {then.get(name, 'nothing')}, "
                 f"the item has {now.get(name, 'no such setting')}; {again}."
             )
-    if told["commit"].endswith("-dirty"):
+    if given["commit"].endswith("-dirty"):
         raise RecordError(
             f"The record {item.name} was made from changes that no commit holds; "
             f"commit them and {again}."

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mamlbook.intervals import half_width, mean_ci95, told_half_width
+from mamlbook.intervals import half_width, mean_ci95, half_width_of_sd
 
 
 def test_half_width_is_students():
     values = np.array([1.0, 2.0, 4.0, 8.0])
     low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
     assert half_width(values) == pytest.approx((high - low) / 2)
-    assert told_half_width(values.std(ddof=1), 4) == half_width(values)
+    assert half_width_of_sd(values.std(ddof=1), 4) == half_width(values)
     assert np.isnan(half_width(values[:1]))
 
 

@@ -46,7 +46,7 @@ def test_every_claim_has_its_page_and_its_item():
     chapters = {path.stem for path in Path("chapters").iterdir()}
     for claim in verdict.CLAIMS:
         assert claim.page in chapters
-        assert not claim.item or ITEMS[claim.item].dear
+        assert not claim.item or ITEMS[claim.item].expensive
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from mamlbook.records import Record, RecordError
 from mamlbook.verification import difference, verify
 from tools.notebooks import chapters
 
-DEAR = [name for name, item in ITEMS.items() if item.dear]
+EXPENSIVE = [name for name, item in ITEMS.items() if item.expensive]
 
 
-@pytest.mark.parametrize("name", DEAR)
-def test_a_dear_record_is_vouched_for(name):
+@pytest.mark.parametrize("name", EXPENSIVE)
+def test_an_expensive_record_is_checked(name):
     assert verify(ITEMS[name]) == ("one case" if name == "world" else "digest")
 
 
@@ -39,11 +39,11 @@ def test_every_other_record_is_held_by_a_chapter_against_the_rows_it_shows():
             for name in names:  # made there, not read from the record
                 assert any(re.search(rf"(?<!figures)\.{name}\(", cell) for cell in code)
             held += names
-    assert sorted(held + DEAR) == sorted(ITEMS)
+    assert sorted(held + EXPENSIVE) == sorted(ITEMS)
 
 
-@pytest.mark.parametrize("name", DEAR)
-def test_a_dear_record_is_drawn_as_reproduce_draws_it(name):
+@pytest.mark.parametrize("name", EXPENSIVE)
+def test_an_expensive_record_is_drawn_as_reproduce_draws_it(name):
     record = records.load(name)
     assert getattr(figures, name)(*filter(len, (record.rows, record.arrays))).axes
 
@@ -69,17 +69,17 @@ def results(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def vouched(results: Path, change) -> None:
+def altered(results: Path, change) -> None:
     """Change the record of fig2 and write it with digests that agree: a forger's work."""
     record = records.load("fig2", results)
     records.save(change(record), results)
 
 
-def test_verify_tells_one_line_an_item(results, capsys):
+def test_verify_prints_one_line_per_item(results, capsys):
     assert main(["verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["fig1", "fig2", "2"]
-    assert all("made again" in line and line.endswith("agrees") for line in lines[:2])
+    assert all("computed again" in line and line.endswith("agrees") for line in lines[:2])
     assert lines[2] == "2 of 2 records agree."
 
 
@@ -106,16 +106,16 @@ def test_forged_rows_are_caught_where_they_differ(results):
         rows.loc[7, "excess_risk"] *= 1 + 3e-6
         return replace(record, rows=rows)
 
-    vouched(results, change)
+    altered(results, change)
     with pytest.raises(RecordError, match=r"not what the code gives: excess_risk of row 8 is"):
         verify(ITEMS["fig2"], results)
 
 
-def test_rows_that_are_made_already_are_held_against_the_record(results, monkeypatch):
-    """As a chapter does: nothing is made again, and a number that is another is named."""
+def test_rows_that_are_made_already_are_compared_with_the_record(results, monkeypatch):
+    """As a chapter does: nothing is computed again, and a number that is another is named."""
     rows = ITEMS["fig2"].make(Fig2())
     monkeypatch.setattr("mamlbook.experiments.hardness.fig2", NotMade.again)
-    assert verify(ITEMS["fig2"], results, made=rows) == "made again"
+    assert verify(ITEMS["fig2"], results, made=rows) == "computed again"
     rows.loc[7, "excess_risk"] *= 1 + 3e-6
     with pytest.raises(RecordError, match="not what the code gives: excess_risk of row 8 is"):
         verify(ITEMS["fig2"], results, made=rows)
@@ -124,7 +124,7 @@ def test_rows_that_are_made_already_are_held_against_the_record(results, monkeyp
 def test_rows_are_made_without_their_landscapes(monkeypatch):
     monkeypatch.setattr("mamlbook.experiments.neuron.fig5", NotMade.again)
     monkeypatch.setattr(NotMade.again, "__annotations__", {"settings": Fig5})
-    assert verify(ITEMS["fig5"]) == "made again"
+    assert verify(ITEMS["fig5"]) == "computed again"
 
 
 def test_changed_code_is_caught(results, monkeypatch):
@@ -142,10 +142,10 @@ def test_other_settings_than_the_items_are_caught(results, tmp_path):
         verify(ITEMS["fig2"], results)
 
 
-@pytest.mark.parametrize("name", verification.TOLD)
+@pytest.mark.parametrize("name", verification.REQUIRED)
 def test_a_record_must_say_how_it_was_made(results, name):
-    vouched(results, lambda record: replace(record, provenance=record.provenance | {name: None}))
-    with pytest.raises(RecordError, match=f"does not tell its {name}"):
+    altered(results, lambda record: replace(record, provenance=record.provenance | {name: None}))
+    with pytest.raises(RecordError, match=f"does not state its {name}"):
         verify(ITEMS["fig2"], results)
 
 
@@ -154,7 +154,7 @@ def test_a_record_must_be_made_from_a_commit(results):
         commit = record.provenance["commit"] + "-dirty"
         return replace(record, provenance=record.provenance | {"commit": commit})
 
-    vouched(results, change)
+    altered(results, change)
     with pytest.raises(RecordError, match="fig2 was made from changes that no commit holds"):
         verify(ITEMS["fig2"], results)
 
@@ -170,12 +170,12 @@ def test_a_record_must_be_made_from_a_commit(results):
         ({"commit": "0" * 40 + "-dirty"}, "from changes that no commit holds"),
     ],
 )
-def test_a_dear_item_is_vouched_for_and_not_made_again(results, told, fault, monkeypatch):
+def test_an_expensive_item_is_checked_and_not_computed_again(results, told, fault, monkeypatch):
     item = replace(ITEMS["fig2"], data="omniglot")
     monkeypatch.setattr("mamlbook.experiments.hardness.fig2", NotMade.again)
     settings = records.load("fig2", results).provenance["settings"] | told.pop("settings", {})
     told = {"data_digest": SOURCES["omniglot"].digest, "settings": settings} | told
-    vouched(results, lambda record: replace(record, provenance=record.provenance | told))
+    altered(results, lambda record: replace(record, provenance=record.provenance | told))
     if fault is None:
         assert verify(item, results) == "digest"
     else:
@@ -186,7 +186,7 @@ def test_a_dear_item_is_vouched_for_and_not_made_again(results, told, fault, mon
 class NotMade:
     @staticmethod
     def again(settings: Fig2):
-        raise AssertionError("a dear item was made again")
+        raise AssertionError("an expensive item was computed again")
 
 
 @dataclass(frozen=True)

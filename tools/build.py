@@ -1,7 +1,7 @@
 """`python -m tools.build`: the book, strictly, into _build/html.
 
 A warning fails the build. Sphinx tells of a page's warnings only when it reads the page, so after a
-failure the next build starts afresh rather than pass in silence.
+failure the next build starts from nothing rather than pass in silence.
 """
 
 import shutil

@@ -84,15 +84,15 @@ def pytest(*arguments: str) -> Outcome:
 
 
 def main() -> int:
-    total, told, start = Counter(), [], time.perf_counter()
+    total, lines, start = Counter(), [], time.perf_counter()
     for name, part in PARTS.items():
         print(f"\n=== {name}", flush=True)
         began = time.perf_counter()
         outcome = part()
         total += outcome
         word = "failed" if outcome["failed"] else "passed"
-        told.append(f"{name:<22} {word} {time.perf_counter() - began:6.1f} s")
-    print("\n" + "\n".join(told))
+        lines.append(f"{name:<22} {word} {time.perf_counter() - began:6.1f} s")
+    print("\n" + "\n".join(lines))
     seconds = time.perf_counter() - start
     print(
         f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped"

@@ -10,7 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 from mamlbook import records
 from mamlbook.experiments import catalogue
 
-HEAD = ("item", "in the paper", "to make anew", "record took", "training", "on", "verified")
+HEAD = ("item", "in the paper", "full cost", "record took", "training", "on", "verified")
 
 
 class Items(SphinxDirective):
@@ -32,9 +32,9 @@ def rows() -> Iterator[tuple[str, ...]]:
         record = records.load(item.name)
         took, device = duration(record.provenance["wall_seconds"]), record.provenance["device"]
         training = ""
-        if "train_seconds" in record.rows:  # told in every row of a training
+        if "train_seconds" in record.rows:  # the same in every row of a training
             training = duration(record.rows["train_seconds"].drop_duplicates().sum())
-        done = "one case" if item.canary else "digest" if item.dear else "anew"
+        done = "one case" if item.canary else "digest" if item.expensive else "computed again"
         yield f"`{item.name}`", item.reference, item.cost, took, training, device, done
 
 

@@ -3,7 +3,7 @@
 A chapter's fresh outputs must have the words of the stored ones exactly. Their numbers may differ
 by one part in a million, and numbers printed with five or more significant digits by one unit of
 the last: the fourth digit always counts. Integers are exact. nbval knows nothing of widgets, so one
-more item per chapter holds the state of its widgets against the stored one.
+more item per chapter compares the state of its widgets with the stored one.
 
 A cell tagged `needs-data` reads the real images. Where MAMLBOOK_DATA is not set it is skipped, and
 with it the chapter's widgets, of which it may have made some.
@@ -110,8 +110,8 @@ class Widgets(pytest.Item):
             for key in sorted(old["state"].keys() | new["state"].keys()):
                 values = old["state"].get(key), new["state"].get(key)
                 if not same(*values):
-                    told = f"widget {number}, {key}: stored {values[0]!r}, computed {values[1]!r}"
-                    pytest.fail(told[:2000], pytrace=False)
+                    fault = f"widget {number}, {key}: stored {values[0]!r}, computed {values[1]!r}"
+                    pytest.fail(fault[:2000], pytrace=False)
             if not same(old, new):
                 pytest.fail(f"widget {number} is not the one stored", pytrace=False)
 

@@ -40,8 +40,8 @@ class Unsearched(PythonDomain):
     them is found by its text."""
 
     def get_objects(self) -> Iterator[tuple[str, str, str, str, str, int]]:
-        for *told, _ in super().get_objects():
-            yield *told, -1
+        for *entry, _ in super().get_objects():
+            yield *entry, -1
 
 
 def markup(lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m tools.vendor`: fetch anew what the pages carry of others' work into vendor/.
+"""`python -m tools.vendor`: fetch the third-party files of the pages again into vendor/.
 
 Needs npm. The packages come from the npm registry at the versions below; vendor/manifest.json tells
 of each its version, licence and the SHA-256 of every file; a test checks them.

@@ -1,4 +1,4 @@
-"""Every figure and table that can be made again, by name."""
+"""Every figure and table that can be computed again, by name."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ class Item:
     In mamlbook.experiments.<module>, the function <name> turns its frozen settings into rows, or
     rows and arrays, and <rows>, where it is named, into the rows alone; mamlbook.figures.<name>
     draws them. The module is imported only when the item is made, so that listing needs no torch.
-    <canary>, where it is named, trains one small case of a stored record again and tells in words
-    where it differs, or None.
+    <canary>, where it is named, trains one small case of a stored record again and says where it
+    differs, or returns None.
     """
 
     name: str
@@ -31,8 +31,8 @@ class Item:
     canary: str = ""
 
     @property
-    def dear(self) -> bool:
-        """Whether networks are trained on images for it: `verify` does not make it again."""
+    def expensive(self) -> bool:
+        """Whether networks are trained on images for it: `verify` does not compute it again."""
         return bool(self.data or self.canary)
 
     @property
@@ -51,7 +51,7 @@ class Item:
         return getattr(self._module(), self.rows or self.name)
 
     def check_case(self, record) -> str | None:
-        """Where one case of a stored record, made again, differs; None if it agrees."""
+        """Where one case of a stored record, computed again, differs; None if it agrees."""
         return getattr(self._module(), self.canary)(record)
 
     def _module(self):

@@ -195,7 +195,7 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     """Rows of Table 2's columns, with `control`."""
     tables = []
 
-    def told(control: str, trained: list[Trained], **how: int) -> None:
+    def add(control: str, trained: list[Trained], **how: int) -> None:
         tables.append(evaluated(trained, settings, **how)[0].assign(control=control))
 
     start = cells([Cifar()], settings)
@@ -203,13 +203,13 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     learning = {"algorithm": "nal", "optimiser": "adam", "outer_rate": settings.nal_rate}
     practised = train([Cifar(**learning)], settings)
     for steps in (1, 5):
-        told("untrained", [training.untrained(cell) for cell in start], steps=steps)
-        told("table 2", pair, steps=steps)
-        told("NAL by Adam", practised, steps=steps)
+        add("untrained", [training.untrained(cell) for cell in start], steps=steps)
+        add("table 2", pair, steps=steps)
+        add("NAL by Adam", practised, steps=steps)
     body = {"easy_shots": 10, "hard_shots": 1}
-    told("shots of the body", train([Cifar(**body, **how) for how in (NAL, MAML)], settings))
+    add("shots of the body", train([Cifar(**body, **how) for how in (NAL, MAML)], settings))
     larger = replace(settings, iterations=settings.batch_iterations)
-    told("8 tasks a step", train([Cifar(tasks=8, **MAML)], larger))
+    add("8 tasks a step", train([Cifar(tasks=8, **MAML)], larger))
     rows = pd.concat(tables, ignore_index=True)
     rows.loc[rows.control == "untrained", ["algorithm", "iterations"]] = ["none", 0]
     return rows

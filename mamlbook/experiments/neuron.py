@@ -140,8 +140,8 @@ def minimisers(settings: Fig4 | Fig6) -> pd.DataFrame:
         both = objectives(task_losses(tasks, settings.activation), settings.alpha)
         for panel, (algorithm, objective) in zip(panels, both.items(), strict=True):
             for w in lowest(objective, settings.half_width):
-                told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
-                rows.append((panel, algorithm, *w, *told))
+                values = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
+                rows.append((panel, algorithm, *w, *values))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -201,8 +201,8 @@ def sweep(settings: Sweep) -> pd.DataFrame:
             gain = float(both["maml"].loss(nal) / both["maml"].loss(maml))
             for algorithm, w in (("nal", nal), ("maml", maml)):
                 distance = float(np.linalg.norm(w - tasks[-1].optimum))
-                told = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
-                rows.append((alpha, alpha * L, variance, algorithm, *w, *told, distance, gain))
+                values = (float(both["nal"].loss(w)), float(both["maml"].loss(w)))
+                rows.append((alpha, alpha * L, variance, algorithm, *w, *values, distance, gain))
     columns = ["alpha", "alpha_L", "hard_variance", *COLUMNS[1:], "distance", "gain"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -252,8 +252,8 @@ def finite(settings: Finite) -> pd.DataFrame:
         for source, repeat, both in sources:
             for algorithm, objective in both.items():
                 for w in lowest(objective, figure.half_width, points=21):
-                    told = [float(each.loss(w)) for each in (*exact.values(), test)]
-                    rows.append((source, repeat, panels, algorithm, *w, *told))
+                    values = [float(each.loss(w)) for each in (*exact.values(), test)]
+                    rows.append((source, repeat, panels, algorithm, *w, *values))
     return pd.DataFrame(rows, columns=["source", "repeat", *COLUMNS, "test_loss"])
 
 

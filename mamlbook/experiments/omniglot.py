@@ -167,7 +167,7 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
     """Rows of Table 1's columns, with `control`; beside them each row's accuracy by seed."""
     tables, accuracies = [], []
 
-    def told(control: str, trained: list[Trained], **how) -> None:
+    def add(control: str, trained: list[Trained], **how) -> None:
         rows, arrays = evaluated(trained, settings, **how)
         tables.append(rows.assign(control=control))
         accuracies.append(arrays["accuracy"])
@@ -177,20 +177,20 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
 
     for algorithm in ("nal-1", "nal-10"):
         start = cells(both(algorithm=algorithm), settings)
-        told("untrained", [training.untrained(cell) for cell in start])
-    told("the paper's rate", train(both(algorithm="nal-1", **NAL), settings))
+        add("untrained", [training.untrained(cell) for cell in start])
+    add("the paper's rate", train(both(algorithm="nal-1", **NAL), settings))
     at_best = train(both(algorithm="nal-1", outer_rate=settings.sgd_rate), settings)
     for steps in (1, 5, 10):
-        told("best rate", at_best, steps=steps)
+        add("best rate", at_best, steps=steps)
     held = images.load("omniglot", settings.device)
     classifier = Classifier(settings.batches)
     fitted = [fit(classifier, cell, held) for cell in cells(both(algorithm="nal-1"), settings)]
     for steps in (1, 10):
-        told("classifier", fitted, steps=steps)
-    told("SGD", train(both(outer_rate=settings.sgd_rate), settings))
+        add("classifier", fitted, steps=steps)
+    add("SGD", train(both(outer_rate=settings.sgd_rate), settings))
     adam = train(both(**ADAM), settings)
     for statistics in ("batch", "running"):
-        told("Adam", adam, statistics=statistics)
+        add("Adam", adam, statistics=statistics)
     return pd.concat(tables, ignore_index=True), {"accuracy": np.concatenate(accuracies)}
 
 

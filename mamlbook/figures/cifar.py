@@ -113,8 +113,8 @@ def cifar_controls(rows: pd.DataFrame) -> Figure:
         if row.control == "untrained":
             return f"untrained, {steps}"
         named = [] if row.control == "NAL by Adam" else [fewshot.ALGORITHMS[row.algorithm]]
-        told = [] if row.control == "table 2" else [row.control]
-        return ", ".join([*named, *told, fewshot.setting(row.setting), steps])
+        control = [] if row.control == "table 2" else [row.control]
+        return ", ".join([*named, *control, fewshot.setting(row.setting), steps])
 
     order = list(dict.fromkeys(rows["control"]))
     lines = rows.assign(line=[line(row) for row in rows.itertuples()])

@@ -62,17 +62,17 @@ def against_paper(rows: pd.DataFrame, paper: pd.DataFrame, data: str) -> Figure:
     names, algorithms = (list(dict.fromkeys(paper[key])) for key in ("setting", "algorithm"))
     for line, hardness in zip(grid, KINDS, strict=True):
         for axes, split in zip(line, SPLITS, strict=True):
-            for told, table in (("here", rows), ("the paper", paper)):
+            for source, table in (("here", rows), ("the paper", paper)):
                 part = table[(table["split"] == split) & (table["hardness"] == hardness)]
                 for place, algorithm in enumerate(algorithms):
                     own = part[part["algorithm"] == algorithm].set_index("setting")
                     shift = 0.24 * (place - (len(algorithms) - 1) / 2)
                     axes.errorbar(
-                        np.arange(len(names)) + shift + (0.05 if told == "here" else -0.05),
+                        np.arange(len(names)) + shift + (0.05 if source == "here" else -0.05),
                         own["accuracy"].reindex(names), own["accuracy_ci95"].reindex(names),
                         fmt=MARKS[algorithm], color=colour(algorithm), markersize=5, capsize=2,
-                        markerfacecolor=colour(algorithm) if told == "here" else "white",
-                        linewidth=1, label=f"{ALGORITHMS[algorithm]}, {told}",
+                        markerfacecolor=colour(algorithm) if source == "here" else "white",
+                        linewidth=1, label=f"{ALGORITHMS[algorithm]}, {source}",
                     )  # fmt: skip
             chance(axes, CHANCE[data][hardness])
             axes.set_title(f"{hardness} tasks, {SPLITS[split]} classes")

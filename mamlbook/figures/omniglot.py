@@ -35,12 +35,12 @@ def alphabets(rows: pd.DataFrame) -> Figure:
             "other": part[(part["hardness"] == "hard") & ~part["group"].isin(HARD_ALPHABETS)],
             "easy": part[part["hardness"] == "easy"],
         }
-        told = {"hard": "the ten hard alphabets", "other": "the other forty", "easy": "easy tasks"}
+        words = {"hard": "the ten hard alphabets", "other": "the other forty", "easy": "easy tasks"}
         for kind, own in groups.items():
             course = own.groupby("step")["loss"].mean()
             right.plot(
                 course.index, course, f"o{style}", markersize=4, color=COLOURS.get(kind, GREY),
-                label=f"{told[kind]}, {name}",
+                label=f"{words[kind]}, {name}",
             )  # fmt: skip
     right.set_yscale("log")
     right.set_xticks(sorted(rows["step"].unique()))
@@ -130,9 +130,9 @@ def omniglot_controls(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figu
     """The controls of both settings, with intervals over seeds."""
 
     def line(row) -> str:
-        told = [row.control, fewshot.ALGORITHMS[row.algorithm], row.setting.capitalize()]
-        told += [f"{row.steps} steps"] * (row.steps > 1)
-        return ", ".join(told + ["running statistics"] * (row.statistics == "running"))
+        words = [row.control, fewshot.ALGORITHMS[row.algorithm], row.setting.capitalize()]
+        words += [f"{row.steps} steps"] * (row.steps > 1)
+        return ", ".join(words + ["running statistics"] * (row.statistics == "running"))
 
     lines = [line(row) for row in rows.itertuples()]
     named = sorted(dict.fromkeys(lines), key=lambda name: "Small" in name)

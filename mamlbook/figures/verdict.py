@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from mamlbook.figures.style import GREY, subplots
 
-MARKS = {  # verdict -> marker and how it is filled, told apart without colour
+MARKS = {  # verdict -> marker and how it is filled, distinguishable without color
     "reproduced": {"marker": "o", "fillstyle": "full"},
     "partly": {"marker": "o", "fillstyle": "left", "markerfacecoloralt": "white"},
     "not": {"marker": "o", "fillstyle": "none"},

@@ -75,8 +75,8 @@ def dials(
     for line, part in zip(grid, parts, strict=True):
         for axes, dial in zip(line, DIALS, strict=True):
             own = rows[(rows["dial"] == dial) & (rows["part"] == part)]
-            told = theory[(theory["dial"] == dial) & (theory["part"] == part)]
-            axes.plot(told["at"], told["gain"], color=GREY, label="theory")
+            curve = theory[(theory["dial"] == dial) & (theory["part"] == part)]
+            axes.plot(curve["at"], curve["gain"], color=GREY, label="theory")
             axes.plot(own["at"], own["gain"], ".", color=COLOURS["maml"], alpha=0.6, label="seeds")
             means = own.groupby("at")["gain"].mean()
             axes.plot(means.index, means, "_", color=DARK, markersize=12, label="mean")

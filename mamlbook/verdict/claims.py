@@ -53,16 +53,16 @@ def rows(item: str) -> pd.DataFrame:
 
 def claims() -> tuple[list[Claim], Callable]:
     """An empty list, and the decorator that adds a judging function's claim to it."""
-    told: list[Claim] = []
+    found: list[Claim] = []
 
     def claim(reference: str, says: str, page: str, item: str = ""):
         def add(judge: Callable[[], Judged]) -> Callable[[], Judged]:
-            told.append(Claim(reference, says, page, judge, item))
+            found.append(Claim(reference, says, page, judge, item))
             return judge
 
         return add
 
-    return told, claim
+    return found, claim
 
 
 def verdict(judged: Judged) -> str:
@@ -73,11 +73,11 @@ def verdict(judged: Judged) -> str:
     return "reproduced" if all(held) else "partly" if any(held) else "not"
 
 
-def table(told: Iterable[Claim]) -> pd.DataFrame:
+def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
     """A row for each claim: reference, claim, page, measured, paper, verdict, whether it is of a
     preview, and the checks that failed."""
     lines = []
-    for each in told:
+    for each in all_claims:
         judged = each.judge()
         lines.append(
             {

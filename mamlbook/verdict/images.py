@@ -213,7 +213,7 @@ def searched(item: str, algorithm: str, rate: float) -> Judged:
     tasks, for each network and optimizer that was searched."""
     found = rows(item)
     own = found[(found["algorithm"] == algorithm) & (found["split"] == "validation")]
-    checks, told = {}, []
+    checks, words = {}, []
     for (configuration, optimiser), part in own.groupby(["configuration", "optimiser"]):
         score = part.groupby("outer_rate").agg(
             accuracy=("accuracy", "mean"),
@@ -225,10 +225,10 @@ def searched(item: str, algorithm: str, rate: float) -> Judged:
         checks[f"the paper's rate is the best, or as good, by {name}"] = bool(
             behind <= np.hypot(best["half"], paper["half"])
         )
-        told.append(f"{best.name:.0e} by {name}, {behind:.1f} points ahead")
+        words.append(f"{best.name:.0e} by {name}, {behind:.1f} points ahead")
     settings = record(item).provenance["settings"]
     return Judged(
-        f"best: {'; '.join(told)} ({settings['iterations']:,} steps, "
+        f"best: {'; '.join(words)} ({settings['iterations']:,} steps, "
         f"{settings['filters']} filters, {settings['seeds']} seeds)",
         f"{rate:.0e}",
         checks,
@@ -242,15 +242,15 @@ def table2() -> Judged:
 
 @claim("Section 5", "The largest gains of MAML in Table 2 are on the hard tasks", "cifar", "table2")
 def gains_on_hard() -> Judged:
-    checks, told = {}, []
+    checks, words = {}, []
     for setting in ("p=0.99", "p=0.5"):
         for split in ("train", "test"):
             hard, easy = (gain("table2", setting, split, kind, "nal") for kind in ("hard", "easy"))
             checks[f"{setting}, {split}"] = above(hard - easy)
-            told.append(
+            words.append(
                 f"{hard.mean():.1f} on hard, {easy.mean():.1f} on easy ({setting}, {split})"
             )
-    return Judged("; ".join(told), "40.2, 14.7; 12.2, 9.8; 31.6, 11.7; 9.3, 7.8", checks)
+    return Judged("; ".join(words), "40.2, 14.7; 12.2, 9.8; 31.6, 11.7; 9.3, 7.8", checks)
 
 
 @claim(

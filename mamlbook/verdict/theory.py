@@ -5,7 +5,7 @@ import pandas as pd
 
 from mamlbook.experiments import geography, hardness
 from mamlbook.experiments.paper import TABLE3
-from mamlbook.intervals import told_half_width
+from mamlbook.intervals import half_width_of_sd
 from mamlbook.linear import (
     easy_and_hard,
     excess_risk,
@@ -47,8 +47,8 @@ def proposition1() -> Judged:
         env = two_tasks(0.3, 1.0, one, -one, noise)
         w = np.full((1, 40, 4), 0.25)
         drawn = sampled_risk([env], w, alpha=0.8, m=20, draws=2000, rng=rng)[0]
-        told = excess_risk(env, w[0, 0], 0.8, 20)
-        off[name] = (drawn.mean() - told) / (drawn.std(ddof=1) / np.sqrt(len(drawn)))
+        exact = excess_risk(env, w[0, 0], 0.8, 20)
+        off[name] = (drawn.mean() - exact) / (drawn.std(ddof=1) / np.sqrt(len(drawn)))
         extra = noise_risk(env, 0.8, 20)
     return Judged(
         f"{off['without noise']:+.1f} standard errors from Monte Carlo without label noise, "
@@ -339,7 +339,7 @@ def table3() -> Judged:
     meet, trials = {}, 5
     for column in ("coordinate", "test_error"):
         apart = (ours[column] - theirs[column]).abs()
-        halves = [told_half_width(each[f"{column}_sd"], trials) for each in (ours, theirs)]
+        halves = [half_width_of_sd(each[f"{column}_sd"], trials) for each in (ours, theirs)]
         meet[column] = int((apart <= np.hypot(*halves)).sum())
     nal = ours.loc["nal"].sort_index()
     return Judged(

@@ -126,8 +126,8 @@ def judge(rule: Rule, rows: pd.DataFrame) -> tuple[bool, str]:
         (mean,) = means["gain"]
         return mean <= rule.threshold, f"{mean:.2f}"
     if rule.relation == "ranks":
-        told = means["gain"].rank().corr(means["theory"].rank())
-        return told >= rule.threshold, f"{told:.2f} over {len(means)} positions"
+        correlation = means["gain"].rank().corr(means["theory"].rank())
+        return correlation >= rule.threshold, f"{correlation:.2f} over {len(means)} positions"
     if rule.relation == "near":
         packing = means.index.get_level_values("packing").to_numpy()
         beside = {"theory": means["theory"], "formula": 1 + packing, "one": 1.0}[rule.quantity]
