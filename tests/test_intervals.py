@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mamlbook.intervals import half_width, mean_ci95, half_width_of_sd
+from mamlbook.intervals import half_width, half_width_of_sd, mean_ci95
 
 
 def test_half_width_is_students():
