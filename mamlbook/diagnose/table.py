@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
+
 LEAST_TASKS = 10
 SPARE = 3  # rows that a task must have beyond its support
 MOST = 1 << 30  # bytes of quadratics
 CLASSES = 20
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """A table that cannot be diagnosed: one sentence with the remedy."""
 
 

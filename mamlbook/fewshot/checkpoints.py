@@ -16,13 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from mamlbook.errors import InputError
 from mamlbook.records import replace
 
 State = dict[str, torch.Tensor]
 KEPT = 2000  # a checkpoint of a multiple of so many iterations stays: the curve of accuracy
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A folder's checkpoints belong to another run."""
 
 

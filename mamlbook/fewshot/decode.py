@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mamlbook.errors import InputError
+
 CIFAR_SUPERCLASSES = (
     "aquatic_mammals", "fish", "flowers", "food_containers", "fruit_and_vegetables",
     "household_electrical_devices", "household_furniture", "insects", "large_carnivores",
@@ -36,7 +38,7 @@ CIFAR_CLASSES = (
 )  # fmt: skip
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A data set is missing, truncated or altered."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mamlbook.errors import InputError
 from mamlbook.records import replace
 from mamlbook.world.evaluation import (
     RATES,
@@ -146,11 +147,11 @@ def save(measured: Measured, path: Path, setting: Setting) -> None:
 
 
 def load(path: Path, setting: Setting) -> Measured:
-    """Read a cell. Raises ValueError if it was measured with another setting."""
+    """Read a cell. Raises InputError if it was measured with another setting."""
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     if str(arrays.pop("setting")) != _told(setting):
-        raise ValueError(f"{path} was measured with other settings; delete it or its folder.")
+        raise InputError(f"{path} was measured with other settings; delete it or its folder.")
     return Measured(**{"readout": None} | arrays)
 
 

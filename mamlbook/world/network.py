@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from mamlbook.errors import InputError
+
 Weights = list[Tensor]
 HIDDEN = 64
 CHANNELS = (8, 16)
@@ -32,7 +34,7 @@ class Network:
 
     def __post_init__(self) -> None:
         if self.kind not in ("dense", "convolutional"):
-            raise ValueError(f"The network is {self.kind!r}; it must be dense or convolutional.")
+            raise InputError(f"The network is {self.kind!r}; it must be dense or convolutional.")
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
+from mamlbook.errors import InputError
 from mamlbook.linear import Environment
 from mamlbook.world.network import Network, Weights, adapted, repeated
 from mamlbook.world.renderer import Bank, Pen, bank
@@ -166,7 +167,7 @@ def linear(weights: Weights, codes: Tensor) -> Tensor:
 def _coded(recipe: Recipe, seed: int) -> Bank:
     """The bank with codes in the images' place; twice the ink is twice the code, without biases."""
     if recipe.network.biases:
-        raise ValueError("With biases a code is not proportional to the ink; train all layers.")
+        raise InputError("With biases a code is not proportional to the ink; train all layers.")
     held = bank(recipe.pen, "train", BANK)
     with torch.no_grad():
         codes = recipe.network.codes(list(body(recipe, seed)), torch.from_numpy(held.images)[None])
@@ -178,7 +179,7 @@ def _optimizer(recipe: Recipe, moving: Weights, rate: float) -> torch.optim.Opti
         return torch.optim.Adam(moving, lr=rate)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(moving, lr=rate, momentum=0.9)
-    raise ValueError(f"The optimizer is {recipe.optimizer!r}; it must be 'adam' or 'sgd'.")
+    raise InputError(f"The optimizer is {recipe.optimizer!r}; it must be 'adam' or 'sgd'.")
 
 
 def _clip(moving: Weights) -> None:
