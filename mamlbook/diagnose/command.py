@@ -50,8 +50,8 @@ def run(arguments: list[str]) -> int:
         if out is not None:
             from mamlbook import figures
 
-            told = f"python -m mamlbook diagnose {shlex.join(arguments)}"
-            records.save(found.record(told), out)
+            typed = f"python -m mamlbook diagnose {shlex.join(arguments)}"
+            records.save(found.record(typed), out)
             for name in figures.diagnose.ALT:
                 drawn = getattr(figures.diagnose, name)(found)
                 figures.save(drawn, out / f"diagnose_{name}.svg")

@@ -24,7 +24,7 @@ class TableError(InputError):
 
 @dataclass(frozen=True)
 class Tasks:
-    """Regression tasks with p features, as they stand in the table.
+    """Regression tasks with p features, as the table has them.
 
     `names` of the N tasks, their `inputs` (n, p) and `targets` (n,), the `features`' names.
     """

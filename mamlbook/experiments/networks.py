@@ -64,7 +64,7 @@ class Theorem1:
 
 @dataclass(frozen=True)
 class Case:
-    """Two task losses (hard, easy), what names them, a start, and networks' ground truths.
+    """Two task losses (hard, easy), what names them, an initial point, and networks' ground truths.
 
     `alike` says that nothing but the position tells the tasks apart.
     """
