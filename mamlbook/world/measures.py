@@ -132,8 +132,8 @@ def _readout(setting: Setting, seeds: Sequence[int], tasks: int) -> np.ndarray:
         last = recipe.network.readout
         each = [one(w, i)[-last:] for w in (nal, maml)]
         loss = [risks(linear, [w], [w], coded, [1.0])[0, 0] for w in each]
-        linear = implied(recipe.network, one(maml, i), recipe.pen)
-        found.append([*loss, linear.w @ centre / (centre @ centre)])
+        fitted = implied(recipe.network, one(maml, i), recipe.pen)
+        found.append([*loss, fitted.w @ centre / (centre @ centre)])
     return np.array(found)
 
 
