@@ -68,9 +68,11 @@ def main(arguments: list[str]) -> int:
         print("Stopped.", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.filename is None and error.strerror is None:
-            raise
-        print(f"{error.strerror}: {error.filename}; nothing was half-written.", file=sys.stderr)
+        named = f": {error.filename}" if error.filename else ""
+        print(f"{error.strerror or error}{named}; what was saved before is whole.", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        print(f"The memory is not enough; choose smaller counts. {error}".strip(), file=sys.stderr)
         return 1
 
 
@@ -111,8 +113,7 @@ def reproduce(arguments: list[str]) -> int:
         from mamlbook import figures
 
         check(settings)
-        if out.exists() and not out.is_dir():
-            raise InputError(f"{out} is a file; choose a folder for --out.")
+        records.check_folder(out)
         commit = records.commit()  # of the code that runs, whatever is committed meanwhile
         if commit is None:
             print(

@@ -1,6 +1,8 @@
 """The command line: what it writes, what it refuses, and that it repeats itself."""
 
 import ast
+import errno
+import os
 import subprocess
 import sys
 
@@ -128,6 +130,28 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
     said = capsys.readouterr()
     assert sentence in said.err and said.err.count("\n") == 1 and said.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["reproduce", "fig2", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"No space left on device: {tmp_path / 'fig2.csv'}; what was saved before is whole.\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["reproduce fig2", "diagnose shops.csv --task a --target b"])
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(
+    command, tmp_path, monkeypatch, capsys
+):
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path and may(path, mode))
+    assert main([*command.split(), "--out", str(tmp_path / "new" / "folder")]) == 2
+    assert capsys.readouterr().err == f"{tmp_path} cannot be written; choose another folder.\n"
 
 
 def test_a_fault_of_the_program_shows_its_traceback_and_where_to_report_it(monkeypatch, capsys):

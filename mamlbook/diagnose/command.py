@@ -10,7 +10,6 @@ from mamlbook import records
 from mamlbook.diagnose.diagnosis import diagnose
 from mamlbook.diagnose.report import page, text
 from mamlbook.diagnose.table import from_frame, read
-from mamlbook.errors import InputError
 
 
 def run(arguments: list[str]) -> int:
@@ -42,8 +41,8 @@ def run(arguments: list[str]) -> int:
             html: write the report as one HTML file.
         """
         for path in (out, html and html.parent):
-            if path is not None and path.exists() and not path.is_dir():
-                raise InputError(f"{path} is a file; choose a folder.")
+            if path is not None:
+                records.check_folder(path)
         tasks = from_frame(read(table), task, target, features)
         found = diagnose(tasks, support=support, adapt=adapt, steps=steps)
         print(text(found), end="")

@@ -1,6 +1,5 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
-import os
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
@@ -16,7 +15,7 @@ from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
 from mamlbook.jobs import run_cells
-from mamlbook.records import replace
+from mamlbook.records import check_folder, replace
 
 OUT = Path("runs")
 
@@ -88,11 +87,7 @@ def train_cells(
 def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
     """InputError, before any cell is trained, if one of them cannot be trained to its end: the
     folder is a file or cannot be written, or a checkpoint is past the length or another run's."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; choose a folder for the checkpoints.")
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise InputError(f"{out} cannot be written; choose another folder for the checkpoints.")
+    check_folder(out)
     load = cache(images.load)
     for cell in cells:
         training.finished(cell, load(cell.settings.data, device), out / _name(cell, device), until)

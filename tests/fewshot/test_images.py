@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import hashlib
 import io
 import lzma
@@ -214,3 +215,25 @@ def test_omniglot_is_decoded_within_20_seconds(real_data):
     start = time.perf_counter()
     decode.omniglot(tuple(folder / name for name in images.SOURCES["omniglot"].files[0]))
     assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize("cause", ["read-only", "no home", "full disk"])
+def test_a_cache_that_cannot_be_written_is_a_warning(small, tmp_path, monkeypatch, cause):
+    _, cache, _ = small
+    if cause == "read-only":  # the superuser may write anywhere, but not below a file
+        cache.write_text("")
+    elif cause == "no home":
+        monkeypatch.setattr(images.pooch, "os_cache", lambda name: "~/.cache/mamlbook")
+        monkeypatch.chdir(tmp_path)
+    else:
+        monkeypatch.setattr(os, "fsync", lambda handle: full_disk())
+    with pytest.warns(UserWarning, match="are not kept in .*so each command decodes them again"):
+        held = images.load("omniglot")
+    assert held.digest == images.SOURCES["omniglot"].digest
+    assert not (tmp_path / "~").exists()
+    if cause == "full disk":
+        assert not list(cache.iterdir())
+
+
+def full_disk():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
