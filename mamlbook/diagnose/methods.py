@@ -75,8 +75,10 @@ def candidates(
 ) -> Candidates:
     """Every inner loop that is stable and leaves a positive definite mean Hessian.
 
-    One step is averaged over all splits exactly; K steps over `SPLITS` of them, and only where
-    alpha times the largest eigenvalue stays below 2 on every support.
+    One step is averaged over all splits exactly; K steps over `SPLITS` of them. A step diverges
+    where alpha times the largest eigenvalue reaches 2, and K of them amplify that, so K steps are
+    tried only where it stays below 1 on every support: the support of a new task may be twice as
+    steep as any of these.
     """
     found: list[tuple[int, float, np.ndarray]] = []
     most = quadratics.largest_eigenvalues(support, adapted).max()
@@ -84,7 +86,7 @@ def candidates(
         for alpha in rates(moments, adapted):
             if count == 1:
                 made = moments.quadratic(alpha, m)
-            elif alpha * most < 2:
+            elif alpha * most < 1:
                 made = quadratics.steps_quadratic(support, query, adapted, alpha, count)
             else:
                 continue

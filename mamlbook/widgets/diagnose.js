@@ -284,7 +284,7 @@ function diagnosed(rows, { support: m, adapt, steps = [1, 5] }) {
   const widest = Math.max(...splits.flat().map(({ support }) => steepest(support, adapted)));
   const loops = steps.flatMap((count) => range(GRID).flatMap((k) => {
     const alpha = (1.9 / limit) * 50 ** (-k / (GRID - 1));
-    if (count > 1 && alpha * widest >= 2) return [];
+    if (count > 1 && alpha * widest >= 1) return [];
     const made = count === 1
       ? moments.map((moment) => quadraticOf(moment, alpha, m))
       : splits.map((task) => stepsOf(task, adapted, alpha, count));

@@ -82,7 +82,7 @@ function prepared({ names, rows }, { task, target, features, support }) {
   };
 }
 
-function sentenceOf({ kind, gain, alternative }, support) {
+function sentenceOf({ kind, gain, alternative }, support, known) {
   const heading = {
     pays: "MAML’s initialization pays",
     "pays-but": `MAML’s initialization pays, but the method “${alternative ? METHODS[alternative.name] : ""}” is better`,
@@ -91,7 +91,8 @@ function sentenceOf({ kind, gain, alternative }, support) {
   }[kind];
   const said = [
     element("strong", {}, heading), `: after adapting on ${support} rows, NAL’s loss is `, shown("gain", gain.value),
-    " times MAML’s (95 % interval ", shown("low", gain.low), " to ", shown("high", gain.high), ")",
+    " times MAML’s (interval ", shown("low", gain.low), " to ", shown("high", gain.high),
+    `, measured coverage ${Math.round(known.gain_low)} to ${Math.round(known.gain_high)} %)`,
   ];
   if (alternative)
     said.push("; the loss of the better of the two is ", shown("other", alternative.value), " times (",
@@ -128,7 +129,7 @@ function planeOf(tasks, names) {
 
 function render({ model, el }) {
   el.classList.add("mb-widget");
-  const choices = model.get("examples");
+  const choices = model.get("examples"), covered = model.get("coverages");
   let table = null;
   const area = element("textarea", { class: "mb-paste", rows: 5, spellcheck: "false", "aria-label": "Your table, as CSV text" });
   const file = element("input", { type: "file", accept: ".csv,.txt,.tsv", "aria-label": "Choose a CSV file" });
@@ -183,7 +184,7 @@ function render({ model, el }) {
       if (asked.task === asked.target) throw new Error("Task and target must be different columns.");
       const ready = prepared(table, asked);
       const found = diagnosed(ready.rows, asked);
-      sentence.replaceChildren(...sentenceOf(found, asked.support));
+      sentence.replaceChildren(...sentenceOf(found, asked.support, covered.findLast((each) => each.tasks <= ready.tasks.length)));
       picture.style.display = "";
       picture.replaceChildren(planeOf(found.tasks, ready.tasks));
       const helped = found.tasks.filter((t) => t.change > 0).length;
