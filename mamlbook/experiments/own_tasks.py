@@ -1,6 +1,5 @@
 """Worlds whose true gain is known, to measure what a diagnosis of a table is worth."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
