@@ -30,10 +30,11 @@ def run(arguments: list[str]) -> int:
         simpler beat both?
 
         Args:
-            table: one row for each observation, as .csv, .npz or .parquet.
+            table: one row for each observation, as .csv (cells separated by commas, semicolons
+                or tabs), .npz or .parquet.
             task: the column that says which task a row belongs to.
             target: the column to be predicted.
-            features: the columns to predict from; all others if none is named.
+            features: the columns to predict from; all others that have a name if none is given.
             support: how many rows a new task will have to adapt on.
             adapt: what the inner loop changes, all parameters or the intercept alone.
             steps: the numbers of inner steps to choose from.
@@ -43,7 +44,7 @@ def run(arguments: list[str]) -> int:
         for path in (out, html and html.parent):
             if path is not None:
                 records.check_folder(path)
-        tasks = from_frame(read(table), task, target, features)
+        tasks = from_frame(read(table, task), task, target, features)
         found = diagnose(tasks, support=support, adapt=adapt, steps=steps)
         print(text(found), end="")
         if out is not None:
