@@ -27,6 +27,7 @@ usage: python -m mamlbook COMMAND
   diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
   adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
   export omniglot|cifar write a trained cell as a model: weights and a card
+  export classifier     train a plain classifier of Omniglot's characters; write it as a model
   verify                check every record against the code; cheap ones are computed again
   --version             the version of the package and, where it is known, the commit of its code
 """
@@ -180,9 +181,13 @@ def adapt(arguments: list[str]) -> int:
 
 
 def export(arguments: list[str]) -> int:
-    """Write a trained cell as a model: `export omniglot` or `export cifar`."""
+    """Write a trained cell as a model: `export omniglot`, `cifar` or `classifier`."""
     command = _fewshot("models.command")
-    kinds = {"omniglot": command.export_omniglot, "cifar": command.export_cifar}
+    kinds = {
+        "omniglot": command.export_omniglot,
+        "cifar": command.export_cifar,
+        "classifier": command.export_classifier,
+    }
     if not arguments:
         raise InputError(f"`export` needs one of {', '.join(kinds)}.")
     kind = known("data set", arguments[0], kinds)
