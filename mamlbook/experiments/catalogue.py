@@ -112,6 +112,7 @@ ITEMS = {
         Item("fig8", "Figure 8, Appendix C.2", "2 s", "logistic"),
         Item("world", "ours, a world with dials", "3 h", "world", canary="canary"),
         Item("coverage", "ours, your own tasks", "30 min", "own_tasks", canary="canary"),
+        Item("collections", "ours, your own tasks", "5 min", "collections", canary="canary"),
         Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot", "omniglot"),
         Item("table1", "Tables 1 and 4, Section 5", "40 h", "omniglot", "omniglot"),
         Item("table1_lineage", "Table 1 as most probably run", "20 h", "omniglot", "omniglot"),

@@ -13,7 +13,7 @@ from mamlbook.diagnose import TableError, diagnose, from_arrays, from_frame, rea
 from tests.diagnose.tables import confounded
 from tools import ROOT
 
-STORMS = ROOT / "chapters" / "data" / "storms.csv"
+RADON = ROOT / "chapters" / "data" / "radon.csv"
 
 
 def frame(seed: int = 0, tasks: int = 14, rows: int = 9) -> pd.DataFrame:
@@ -257,7 +257,7 @@ def test_pairs_must_agree():
 
 
 def test_the_command_writes_record_pictures_and_a_page_of_its_own(tmp_path, capsys):
-    arguments = [str(STORMS), "--task", "storm", "--target", "pressure", "--steps", "1"]
+    arguments = [str(RADON), "--task", "county", "--target", "log_radon", "--steps", "1"]
     where = ["--out", str(tmp_path / "a"), "--html", str(tmp_path / "b" / "report.html")]
     assert main(["diagnose", *arguments, *where]) == 0
     printed = capsys.readouterr().out
