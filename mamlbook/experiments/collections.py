@@ -17,7 +17,7 @@ from mamlbook.errors import InputError
 COLLECTIONS = """
 AER CASchools: county; read; income english lunch expenditure
 AER Grunfeld: firm; invest; value capital
-AER Guns: state; log(violent); prisoners density income
+AER Guns: state; log(violent); log(prisoners) density log(income)
 AER Municipalities: municipality; expenditures; revenues grants
 AER OECDGas: country; gas; income price cars
 AER USSeatBelts: state; fatalities; seatbelt income age
@@ -101,7 +101,7 @@ def chosen(table: pd.DataFrame, task: str, target: str, features: list[str]) -> 
         values = pd.to_numeric(table[plain].astype(str), errors="coerce")
         if name != plain:
             values = np.log(values.where(values > 0))
-        columns["target" if name == target else plain] = values
+        columns["target" if name == target else name] = values
     return pd.DataFrame(columns).dropna()
 
 
