@@ -9,6 +9,7 @@ import pandas as pd
 from mamlbook.diagnose import evidence, methods, quadratics
 from mamlbook.diagnose.solutions import leave_one_out, solve
 from mamlbook.diagnose.table import from_arrays, standardised
+from mamlbook.errors import InputError
 from mamlbook.linear import (
     Environment,
     easy_and_hard,
@@ -48,9 +49,9 @@ class World:
     levels: float = 0.0
 
     def environment(self) -> Environment:
-        """The mixture of families; ValueError with levels, which the theory does not have."""
+        """The mixture of families; InputError with levels, which the theory does not have."""
         if self.levels:
-            raise ValueError("A world with levels is no mixture of the paper's families.")
+            raise InputError("A world with levels is no mixture of the paper's families.")
         even = easy_and_hard(
             self.rho_hard, self.rho_easy, self.R, self.r, self.r, self.d, self.noise
         )

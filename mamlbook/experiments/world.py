@@ -1,12 +1,10 @@
 """A world with dials: the grid of pairs of networks, NAL's and MAML's, beside the theory."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from io import BytesIO
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ import pandas as pd
 
 from mamlbook import records
 from mamlbook.fewshot.training import single_threaded
-from mamlbook.jobs import run_cells
+from mamlbook.jobs import check_workers, pool, run_cells
 from mamlbook.linear import (
     excess_risk,
     learned_maml,
@@ -168,13 +166,13 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     Beside them the weights of one pair, see `shipped`.
     """
     todo = places(settings)
+    check_workers(settings.workers)
     function = partial(_cell, seeds=settings.seeds, tasks=settings.tasks)
     if settings.workers == 1:
         done = [function(place) for place in todo]
     else:
-        context = get_context("spawn")
-        with ProcessPoolExecutor(settings.workers, mp_context=context) as pool:
-            done = run_cells(function, todo, pool)
+        with pool(min(settings.workers, len(todo))) as executor:
+            done = run_cells(function, todo, executor)
     rows = pd.DataFrame(
         row for place, own in zip(todo, done, strict=True) for row in _rows(place, own)
     )

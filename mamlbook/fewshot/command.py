@@ -1,8 +1,7 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +9,11 @@ import pandas as pd
 import torch
 import tyro
 
-from mamlbook.errors import InputError
+from mamlbook.errors import InputError, check_count
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
-from mamlbook.jobs import run_cells
+from mamlbook.jobs import check_workers, pool, run_cells
 from mamlbook.records import check_folder, replace
 
 OUT = Path("runs")
@@ -68,6 +67,7 @@ def train_cells(
         raise InputError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+    check_workers(workers)
     check_cells(cells, out, device, until)
     if device == "cuda":
         groups = training.alike(cells)
@@ -79,8 +79,8 @@ def train_cells(
         how = {"device": device, "until": until}
         return [one for cell in cells for one in train_group([cell], out, **how)]
     if executor is None:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return train_cells(cells, out, device=device, until=until, executor=pool)
+        with pool(min(workers, len(cells))) as executor:
+            return train_cells(cells, out, device=device, until=until, executor=executor)
     return run_cells(partial(_train_cell, out=out, device=device, until=until), cells, executor)
 
 
@@ -128,10 +128,11 @@ def _command(
     out: Path,
     until: int | None,
 ) -> None:
-    if seeds < 1 or workers < 1:
-        raise InputError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
-    if until is not None and until < 1:
-        raise InputError(f"until is {until}; it must be at least 1.")
+    check_count("seeds", seeds)
+    check_count("workers", workers)
+    check_count("first_seed", first_seed, least=0)
+    if until is not None:
+        check_count("until", until)
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
     trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))

@@ -125,9 +125,7 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
     if name not in SOURCES:
         raise DataError(f"There is no data set {name!r}; choose one of {', '.join(SOURCES)}.")
     source = SOURCES[name]
-    cache = Path(pooch.os_cache("mamlbook"))
-    if not cache.is_absolute():  # "~/.cache": a user without HOME and without a passwd entry
-        cache = Path(os.devnull) / "cache"  # where nothing is found and nothing can be written
+    cache = _cache()
     held = _from_cache(source, cache)
     if held is None:
         files = _find(source, cache)
@@ -201,6 +199,16 @@ def from_arrays(classes: dict[str, np.ndarray], name: str = "arrays") -> ImageSe
     images, names = np.stack(list(classes.values())), tuple(classes)
     digest = hashlib.sha256(repr((names, images.shape)).encode() + images.tobytes()).hexdigest()
     return ImageSet(name, torch.from_numpy(images), names, names, digest)
+
+
+def _cache() -> Path:
+    """The user's cache folder; for a user without HOME and without a passwd entry, a path where
+    nothing is found and nothing can be written."""
+    try:
+        folder = Path(pooch.os_cache("mamlbook"))
+    except RuntimeError:  # of a new platformdirs; an old one answers "~/.cache/mamlbook"
+        folder = Path("~")
+    return folder if folder.is_absolute() else Path(os.devnull) / "cache"
 
 
 def _find(source: Source, cache: Path) -> tuple[Path, ...]:
