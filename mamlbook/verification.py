@@ -18,6 +18,11 @@ RELATIVE = 1e-6
 # Of a column's largest number: a few roots of float64's epsilon. Values tell the place of a minimum
 # no better (Figure 8), so near a zero of such a column another BLAS gives other digits.
 ROUNDING = 1e-7
+SAID = {  # by what was done
+    "canary": "agrees",
+    "older code": "code changed since, canary agrees",
+    "digest": "its digests agree; it has no canary, so nothing was computed again",
+}
 REQUIRED = (
     "command",
     "settings",
@@ -51,7 +56,7 @@ def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | N
         return "one case"
     if item.expensive:
         _check_source(item, record)
-        return "digest"
+        return _check_canary(item, record)
     if made is None:
         made = item.make_rows(settings)
     rows = made[0] if isinstance(made, tuple) else made
@@ -114,3 +119,15 @@ def _check_source(item: Item, record: Record) -> None:
         raise RecordError(
             f"The record {item.name} was made of other images (digest {images}) than {item.data}'s."
         )
+
+
+def _check_canary(item: Item, record: Record) -> str:
+    from mamlbook.fewshot import canary
+
+    stored = record.provenance.get("canary")
+    if stored is None:
+        return "digest"
+    fresh = canary.canary(item.data, record.provenance["settings"], record.rows, "")
+    if found := canary.difference(stored["values"], fresh["values"]):
+        raise RecordError(f"The record {item.name} is not what the code gives: {found}.")
+    return "canary" if stored["code"] == fresh["code"] else "older code"

@@ -12,6 +12,10 @@ import pandas as pd
 from mamlbook.errors import InputError, check_count
 
 
+class Lacking(InputError):
+    """A library that an item needs is not installed."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One figure or table: where it stands in the paper, what it costs, what makes it, from what
@@ -60,7 +64,7 @@ class Item:
         try:
             return import_module(f"mamlbook.experiments.{self.module}")
         except ModuleNotFoundError as missing:
-            raise InputError(lacking(self.name, missing)) from None
+            raise Lacking(lacking(self.name, missing)) from None
 
 
 def lacking(what: str, missing: ModuleNotFoundError) -> str:
