@@ -90,7 +90,7 @@ def untraced(work: Work, threads: int) -> Step:
 
 
 def true_gradient(work: Work) -> torch.Tensor:
-    """The exact gradient in float64; the tests hold this path against double backward."""
+    """The exact gradient in float64; the tests compare this path with double backward."""
     theta, images, episodes = work.data()
     learner, total = learners.Learner("maml", RATE), 0
     for task in range(work.tasks):

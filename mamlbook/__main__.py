@@ -5,15 +5,17 @@ import io
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from types import ModuleType
 
 import tyro
 
 from mamlbook import __version__, records
-from mamlbook.errors import ComputationError, Stopped
+from mamlbook.errors import ComputationError, InputError, Stopped
 from mamlbook.experiments.catalogue import ITEMS, Item, check, lacking
 
 USAGE = """\
@@ -31,7 +33,10 @@ usage: python -m mamlbook COMMAND
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; bad input ends it with one sentence and exit status 2."""
+    """Run one command; bad input ends it with one sentence and exit status 2.
+
+    Lets an error through that is none of the kinds of `mamlbook.errors`: a fault of the program.
+    """
     commands: dict[str, Callable[[list[str]], int]] = {
         "list": list_items,
         "reproduce": reproduce,
@@ -50,7 +55,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         return commands[known("command", arguments[0], commands)](arguments[1:])
-    except ValueError as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     except ComputationError as error:
@@ -70,11 +75,11 @@ def main(arguments: list[str]) -> int:
 
 
 def known(kind: str, name: str, names) -> str:
-    """The name itself; ValueError naming the nearest known one if there is no such name."""
+    """The name itself; InputError naming the nearest known one if there is no such name."""
     if name in names:
         return name
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0)[0]
-    raise ValueError(
+    raise InputError(
         f"There is no {kind} {name!r}; did you mean {near!r}? "
         "`python -m mamlbook list` shows every item."
     )
@@ -83,7 +88,7 @@ def known(kind: str, name: str, names) -> str:
 def list_items(arguments: list[str]) -> int:
     """Print every item, its place in the paper, its record, and the cost of computing it."""
     if arguments:
-        raise ValueError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
+        raise InputError(f"`list` takes no arguments, got {' '.join(arguments)!r}.")
     print(f"{'item':19}{'in the paper':30}{'full cost':16}record")
     for item in ITEMS.values():
         print(f"{item.name:19}{item.reference:30}{item.cost:16}{_where(item)}")
@@ -93,7 +98,7 @@ def list_items(arguments: list[str]) -> int:
 def reproduce(arguments: list[str]) -> int:
     """Make one item with its settings and write ITEM.csv, ITEM.json and ITEM.svg."""
     if not arguments or arguments[0].startswith("-"):
-        raise ValueError("`reproduce` needs an item; `python -m mamlbook list` shows every one.")
+        raise InputError("`reproduce` needs an item; `python -m mamlbook list` shows every one.")
     item = ITEMS[known("item", arguments[0], ITEMS)]
 
     def run(settings, out: Path = Path("runs"), rows_only: bool = False) -> int:
@@ -107,7 +112,7 @@ def reproduce(arguments: list[str]) -> int:
 
         check(settings)
         if out.exists() and not out.is_dir():
-            raise ValueError(f"{out} is a file; choose a folder for --out.")
+            raise InputError(f"{out} is a file; choose a folder for --out.")
         commit = records.commit()  # of the code that runs, whatever is committed meanwhile
         if commit is None:
             print(
@@ -150,10 +155,10 @@ def train(arguments: list[str]) -> int:
     try:
         from mamlbook.fewshot import command
     except ModuleNotFoundError as missing:
-        raise ValueError(lacking("Training", missing)) from None
+        raise InputError(lacking("Training", missing)) from None
     kinds = {"omniglot": command.omniglot, "cifar": command.cifar}
     if not arguments:
-        raise ValueError(f"`train` needs one of {', '.join(kinds)}.")
+        raise InputError(f"`train` needs one of {', '.join(kinds)}.")
     kind = known("training", arguments[0], kinds)
     tyro.cli(kinds[kind], prog=f"python -m mamlbook train {kind}", args=arguments[1:])
     return 0
@@ -178,18 +183,18 @@ def export(arguments: list[str]) -> int:
     command = _fewshot("models.command")
     kinds = {"omniglot": command.export_omniglot, "cifar": command.export_cifar}
     if not arguments:
-        raise ValueError(f"`export` needs one of {', '.join(kinds)}.")
+        raise InputError(f"`export` needs one of {', '.join(kinds)}.")
     kind = known("data set", arguments[0], kinds)
     tyro.cli(kinds[kind], prog=f"python -m mamlbook export {kind}", args=arguments[1:])
     return 0
 
 
 def _fewshot(module: str) -> ModuleType:
-    """A module of `mamlbook.fewshot`; ValueError, with the remedy, where torch is missing."""
+    """A module of `mamlbook.fewshot`; InputError, with the remedy, where torch is missing."""
     try:
         return import_module(f"mamlbook.fewshot.{module}")
     except ModuleNotFoundError as missing:
-        raise ValueError(lacking("This", missing)) from None
+        raise InputError(lacking("This", missing)) from None
 
 
 def verify(arguments: list[str]) -> int:
@@ -197,13 +202,13 @@ def verify(arguments: list[str]) -> int:
     from mamlbook import verification
 
     if arguments:
-        raise ValueError(f"`verify` takes no arguments, got {' '.join(arguments)!r}.")
+        raise InputError(f"`verify` takes no arguments, got {' '.join(arguments)!r}.")
     failed = 0
     for item in ITEMS.values():
         start = time.perf_counter()
         try:
             done, said = verification.verify(item, records.RESULTS), "agrees"
-        except ValueError as fault:
+        except (InputError, ComputationError) as fault:
             done, said, failed = "", f"DOES NOT AGREE: {fault}", failed + 1
         seconds = time.perf_counter() - start
         print(f"{item.name:19}{done or '-':15}{seconds:6.1f} s  {said}", flush=True)
@@ -229,7 +234,26 @@ def entry() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    return main(sys.argv[1:])
+    try:
+        return main(sys.argv[1:])
+    except Exception:
+        traceback.print_exc()
+        print(f"\n{_report()}", file=sys.stderr)
+        return 1
+
+
+def _report() -> str:
+    """Where to report a fault of the program: the address that the package was built with."""
+    try:
+        addresses = metadata("mamlbook").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        addresses = []
+    named = dict(each.split(", ", 1) for each in addresses)
+    where = named.get("Issues") or "the place you have this book from"
+    return (
+        f"This is a fault of mamlbook {__version__}, not of your input. "
+        f"Please report it, with the lines above, to {where}."
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
+from mamlbook.errors import InputError
+
 
 def half_width(values: Sequence[float]) -> float:
     """Half-width of Student's 95 % interval for the mean; NaN for fewer than two values."""
@@ -24,9 +26,9 @@ def half_width_of_sd(sd: ArrayLike, count: int) -> np.ndarray:
 def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
     """The mean of independent values and the half-width of its 95 % interval.
 
-    Raises ValueError for fewer than 2 values, which have no interval.
+    Raises InputError for fewer than 2 values, which have no interval.
     """
     values = np.asarray(values, dtype=float)
     if values.size < 2:
-        raise ValueError(f"An interval needs at least 2 repeats, got {values.size}.")
+        raise InputError(f"An interval needs at least 2 repeats, got {values.size}.")
     return float(values.mean()), half_width(values)

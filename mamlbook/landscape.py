@@ -7,6 +7,8 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 from scipy.optimize import minimize, root
 
+from mamlbook.errors import InputError
+
 
 class Loss(Protocol):
     """A function of w with its derivatives; w has shape (..., 2)."""
@@ -25,7 +27,7 @@ class SmoothLoss(Loss, Protocol):
         """Hessians, of shape (..., 2, 2)."""
 
 
-class NoMinimum(ValueError):
+class NoMinimum(InputError):
     """An objective has no local minimum in the square that was searched."""
 
 

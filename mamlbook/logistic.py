@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from mamlbook.errors import InputError
 from mamlbook.linear.population import check_step
 
 # The trapezoidal rule for means over z ~ N(0, 1). For analytic functions it converges
@@ -26,7 +27,7 @@ class Task:
     """Labels y in {0, 1} with P(y = 1 | x) = sigmoid(<w*, x>), inputs x ~ N(0, rho I).
 
     Fields: `rho` the variance of the inputs, `w_star` (d,) the solution, not zero.
-    Raises ValueError for anything else.
+    Raises InputError for anything else.
     """
 
     rho: float
@@ -37,9 +38,9 @@ class Task:
         w_star.setflags(write=False)
         object.__setattr__(self, "w_star", w_star)
         if not (self.rho > 0 and math.isfinite(self.rho)):
-            raise ValueError(f"rho must be a positive variance, got {self.rho:g}.")
+            raise InputError(f"rho must be a positive variance, got {self.rho:g}.")
         if w_star.ndim != 1 or not np.all(np.isfinite(w_star)) or not w_star.any():
-            raise ValueError(
+            raise InputError(
                 f"w_star must be one finite vector other than zero, got {w_star.tolist()}."
             )
 
@@ -89,7 +90,7 @@ def adapted_loss(task: Task, w: np.ndarray, alpha: float, m: float) -> np.ndarra
 
     a = alpha^2/m, C = Cov(x (sigmoid(<w, x>) - y)): E A(S) = A(E S) + A''(E S) Var S / 2 + O(m^-2).
     For the tasks of Figure 8 and m >= d the error stays below 3% of what sampling adds to the
-    loss; `m` = inf, a full-gradient step, has none. Raises ValueError if alpha is not positive or
+    loss; `m` = inf, a full-gradient step, has none. Raises InputError if alpha is not positive or
     m is not a whole number of at least 1 (or inf).
     """
     check_step(alpha, m)
@@ -116,11 +117,11 @@ def sampled_losses(
 
     Each draw takes m new labelled points and the step with
     grad f_hat(w) = 1/m sum_j x_j (sigmoid(<w, x_j>) - y_j). Its mean is what `adapted_loss`
-    expands. Raises ValueError as `adapted_loss` does, and for m = inf.
+    expands. Raises InputError as `adapted_loss` does, and for m = inf.
     """
     check_step(alpha, m)
     if math.isinf(m):
-        raise ValueError("A step cannot be drawn from infinitely many samples; use adapted_loss.")
+        raise InputError("A step cannot be drawn from infinitely many samples; use adapted_loss.")
     d = task.w_star.size
     losses = []
     at_once = max(1, CHUNK // (m * d))
@@ -153,13 +154,13 @@ def minima_on_line(
     """All local minima (t, value) of objective(t * direction) for |t| < reach, the lowest first.
 
     A grid of `points` finds the valleys and bounded search refines each, to about 1e-8 in t.
-    `objective` takes w (..., d). Raises ValueError if the lowest point of the grid is an end.
+    `objective` takes w (..., d). Raises InputError if the lowest point of the grid is an end.
     """
     direction = np.asarray(direction, float)
     t = np.linspace(-reach, reach, points)
     values = objective(t[:, None] * direction)
     if values.argmin() in (0, points - 1):
-        raise ValueError(f"The lowest value lies at the end of |t| < {reach:g}; enlarge `reach`.")
+        raise InputError(f"The lowest value lies at the end of |t| < {reach:g}; enlarge `reach`.")
     valleys = 1 + np.flatnonzero((values[1:-1] < values[:-2]) & (values[1:-1] <= values[2:]))
     found = [
         minimize_scalar(

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.functional import hessian
 from torch.nn.functional import softplus
 
+from mamlbook.errors import ComputationError, InputError
 from mamlbook.neuron import gauss_hermite
 
 TaskLoss = Callable[[Tensor], Tensor]
@@ -32,12 +33,12 @@ def network_loss(
     `truth` is W* (d, M) and y = sum_k sigma(<w*^k, x>). Softplus, sigmoid and tanh take a product
     Gauss-Hermite rule of `order` nodes an axis (see mamlbook.neuron.population for its accuracy),
     relu the closed form of its arc-cosine kernel, away from parallel neurons.
-    Raises ValueError for another activation, a truth that is no matrix, or a variance <= 0.
+    Raises InputError for another activation, a truth that is no matrix, or a variance <= 0.
     """
     if truth.ndim != 2 or truth.dtype != torch.float64:
-        raise ValueError(f"truth must be a float64 matrix (d, M), not {truth.dtype} {truth.shape}.")
+        raise InputError(f"truth must be a float64 matrix (d, M), not {truth.dtype} {truth.shape}.")
     if not variance > 0:
-        raise ValueError(f"variance must be positive, not {variance}.")
+        raise InputError(f"variance must be positive, not {variance}.")
     d, _ = truth.shape
     if activation == "relu":
         target = truth.T
@@ -49,7 +50,7 @@ def network_loss(
 
         return relu_loss
     if activation not in SMOOTH:
-        raise ValueError(f"There is no activation {activation!r}; take one of {[*SMOOTH, 'relu']}.")
+        raise InputError(f"There is no activation {activation!r}; take one of {[*SMOOTH, 'relu']}.")
     sigma = SMOOTH[activation]
     x, p = (torch.from_numpy(each) for each in gauss_hermite(order, d))
     x = x * variance**0.5
@@ -100,7 +101,7 @@ def nal_objective(f1: TaskLoss, f2: TaskLoss) -> TaskLoss:
 def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
     """A point (D,) of gradient norm below 1e-10: BFGS from `start`, then Newton's method.
 
-    Raises RuntimeError if Newton's method does not get there from where BFGS stopped.
+    Raises ComputationError if Newton's method does not get there from where BFGS stopped.
     """
 
     def value_and_gradient(w: np.ndarray) -> tuple[float, np.ndarray]:
@@ -117,7 +118,7 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
             return w
         w = w - torch.linalg.lstsq(hessian(objective, w), g).solution
     norm = torch.linalg.norm(gradient(objective, w))
-    raise RuntimeError(f"No stationary point near the start: the gradient norm is {norm}.")
+    raise ComputationError(f"No stationary point near the start: the gradient norm is {norm}.")
 
 
 def spectrum(f: TaskLoss, w: Tensor) -> tuple[float, float]:
@@ -191,12 +192,12 @@ class Geometry:
 def geometry(truth: Tensor) -> Geometry:
     """Singular values, kappa, lambda and the region of a ground truth (d, M).
 
-    Raises ValueError if it has fewer than M singular values or one is zero: kappa is infinite.
+    Raises InputError if it has fewer than M singular values or one is zero: kappa is infinite.
     """
     d, M = truth.shape
     s = torch.linalg.svdvals(truth).numpy()
     if d < M or s[-1] <= np.finfo(float).eps * d * s[0]:
-        raise ValueError(f"Theorem 1 needs M = {M} independent neurons, and d = {d} >= M.")
+        raise InputError(f"Theorem 1 needs M = {M} independent neurons, and d = {d} >= M.")
     return Geometry(s)
 
 

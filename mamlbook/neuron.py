@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
+from mamlbook.errors import InputError
 from mamlbook.landscape import Loss, SmoothLoss
 
 ORDER = 40  # nodes per axis: see `population` for the accuracy
@@ -84,9 +85,9 @@ class Task:
 
     def __post_init__(self) -> None:
         if len(self.optimum) != 2 or not np.all(np.isfinite(self.optimum)):
-            raise ValueError(f"optimum must be two finite numbers, not {self.optimum}.")
+            raise InputError(f"optimum must be two finite numbers, not {self.optimum}.")
         if not 0.0 < self.variance < np.inf:
-            raise ValueError(f"variance must be positive and finite, not {self.variance}.")
+            raise InputError(f"variance must be positive and finite, not {self.variance}.")
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class Adapted:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.alpha < np.inf:
-            raise ValueError(f"alpha must be finite and not negative, it is {self.alpha}.")
+            raise InputError(f"alpha must be finite and not negative, it is {self.alpha}.")
 
     def step(self, w: np.ndarray) -> np.ndarray:
         """w - alpha grad inner(w), of the shape of w."""
@@ -267,7 +268,7 @@ def sample(task: Task, activation: str, m: int, rng: np.random.Generator) -> Poi
     """The empirical loss of m samples drawn from a task."""
     _check(activation)
     if m < 1:
-        raise ValueError(f"A sample needs at least one point, not m = {m}.")
+        raise InputError(f"A sample needs at least one point, not m = {m}.")
     x = np.sqrt(task.variance) * rng.standard_normal((m, 2))
     (y,) = ACTIVATIONS[activation](x @ np.array(task.optimum), 0)
     return Points(x, y, np.full(m, 1.0 / m), activation)
@@ -275,4 +276,4 @@ def sample(task: Task, activation: str, m: int, rng: np.random.Generator) -> Poi
 
 def _check(activation: str) -> None:
     if activation not in ACTIVATIONS:
-        raise ValueError(f"There is no activation {activation!r}; take one of {[*ACTIVATIONS]}.")
+        raise InputError(f"There is no activation {activation!r}; take one of {[*ACTIVATIONS]}.")

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from mamlbook import __version__
-from mamlbook.errors import ComputationError
+from mamlbook.errors import ComputationError, InputError
 
 FINITE = (
     "accuracy", "coordinate", "excess_risk", "gain", "loss", "maml_loss", "measured", "nal_loss",
@@ -38,7 +38,7 @@ RESULTS = next(filter(Path.is_dir, [PACKAGE / "results"]), PACKAGE.parent / "res
 COMMIT = "MAMLBOOK_COMMIT"  # the commit of the source where there is no git
 
 
-class RecordError(ValueError):
+class RecordError(InputError):
     """A record is missing, damaged, or does not agree with its provenance."""
 
 
@@ -200,18 +200,18 @@ def commit() -> str | None:
 
     Git is asked first. Where it has no answer (no git, no repository, one that it will not read),
     the environment variable MAMLBOOK_COMMIT gives it, or else the file COMMIT of the package,
-    which a wheel and an archive of the repository contain. Raises ValueError if MAMLBOOK_COMMIT is
+    which a wheel and an archive of the repository contain. Raises InputError if MAMLBOOK_COMMIT is
     no commit, or is another one than git's.
     """
     named = os.environ.get(COMMIT, "").strip()
     if named and not _HASH.fullmatch(named):
-        raise ValueError(
+        raise InputError(
             f"{COMMIT} is {named!r}; it must be the 40 hexadecimal digits of a commit, "
             "followed by -dirty if the code has changed since."
         )
     found = _commit_of_git()
     if named and found and named != found:
-        raise ValueError(f"{COMMIT} is {named}, but git says that this code is at {found}.")
+        raise InputError(f"{COMMIT} is {named}, but git says that this code is at {found}.")
     if found or named:
         return found or named
     carried = PACKAGE / "COMMIT"
@@ -268,9 +268,9 @@ def seed_accuracies(
 ) -> dict[tuple[str, ...], np.ndarray]:
     """The accuracies by seed, (seeds,), behind each row of a record, by the row's `keys`.
 
-    Raises ValueError if two rows have the same keys.
+    Raises InputError if two rows have the same keys.
     """
     named = list(record.rows[list(keys)].itertuples(index=False, name=None))
     if len(set(named)) < len(named):
-        raise ValueError(f"Rows of {record.item} share their {', '.join(keys)}; give more keys.")
+        raise InputError(f"Rows of {record.item} share their {', '.join(keys)}; give more keys.")
     return dict(zip(named, record.arrays["accuracy"], strict=True))

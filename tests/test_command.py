@@ -1,5 +1,6 @@
 """The command line: what it writes, what it refuses, and that it repeats itself."""
 
+import ast
 import subprocess
 import sys
 
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 
 from mamlbook import records
-from mamlbook.__main__ import main
+from mamlbook.__main__ import entry, main
+from mamlbook.experiments import hardness
 from mamlbook.experiments.catalogue import ITEMS
+from tools import ROOT
 
 COLUMNS = {
     "fig1": "panel rho_hard rho_easy R r_hard r_easy m algorithm coordinate excess_risk",
@@ -125,6 +128,35 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
     said = capsys.readouterr()
     assert sentence in said.err and said.err.count("\n") == 1 and said.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_the_program_shows_its_traceback_and_where_to_report_it(monkeypatch, capsys):
+    def faulty(settings):
+        return dict(zip("ab", "c", strict=True))
+
+    faulty.__annotations__["settings"] = hardness.Fig2
+    monkeypatch.setattr(hardness, "fig2", faulty)
+    monkeypatch.setattr("sys.argv", ["mamlbook", "reproduce", "fig2"])
+    assert entry() == 1
+    said = capsys.readouterr().err
+    assert 'return dict(zip("ab", "c", strict=True))' in said
+    assert said.endswith("\n") and "Please report it, with the lines above, to " in said
+
+
+def test_a_refusal_is_an_input_error():
+    """A ValueError is a fault of the program, unless the same function turns it into a sentence."""
+    for path in (ROOT / "mamlbook").rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            nodes = list(ast.walk(function))
+            raised = {
+                ast.unparse(node.exc.func)
+                for node in nodes
+                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+            }
+            turned = any(isinstance(node, ast.Try) for node in nodes)
+            assert turned or not raised & {"ValueError", "TypeError", "RuntimeError"}, path
 
 
 def test_theory_needs_no_torch():

@@ -12,6 +12,7 @@ import pytest
 
 from mamlbook import figures, records
 from mamlbook.__main__ import main
+from mamlbook.errors import InputError
 from tools import ROOT
 
 NUMBER = "0123456789abcdef0123456789abcdef01234567"
@@ -112,7 +113,7 @@ def test_a_run_that_cannot_know_its_commit_says_so_before_it_works(
     from mamlbook.experiments import hardness
 
     def stops(settings):
-        raise ValueError("the work has begun: " + capsys.readouterr().err)
+        raise InputError("the work has begun: " + capsys.readouterr().err)
 
     stops.__annotations__["settings"] = hardness.Fig2
     monkeypatch.setattr(hardness, "fig2", stops)

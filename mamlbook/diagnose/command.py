@@ -10,6 +10,7 @@ from mamlbook import records
 from mamlbook.diagnose.diagnosis import diagnose
 from mamlbook.diagnose.report import page, text
 from mamlbook.diagnose.table import from_frame, read
+from mamlbook.errors import InputError
 
 
 def run(arguments: list[str]) -> int:
@@ -42,15 +43,15 @@ def run(arguments: list[str]) -> int:
         """
         for path in (out, html and html.parent):
             if path is not None and path.exists() and not path.is_dir():
-                raise ValueError(f"{path} is a file; choose a folder.")
+                raise InputError(f"{path} is a file; choose a folder.")
         tasks = from_frame(read(table), task, target, features)
         found = diagnose(tasks, support=support, adapt=adapt, steps=steps)
         print(text(found), end="")
         if out is not None:
             from mamlbook import figures
 
-            told = f"python -m mamlbook diagnose {shlex.join(arguments)}"
-            records.save(found.record(told), out)
+            typed = f"python -m mamlbook diagnose {shlex.join(arguments)}"
+            records.save(found.record(typed), out)
             for name in figures.diagnose.ALT:
                 drawn = getattr(figures.diagnose, name)(found)
                 figures.save(drawn, out / f"diagnose_{name}.svg")

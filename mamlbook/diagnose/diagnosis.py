@@ -60,11 +60,11 @@ class Diagnosis:
 
     def record(self, command: str = "mamlbook.diagnose.diagnose(...)") -> records.Record:
         """The rows with their provenance, as for every record."""
-        told = records.provenance(
+        made = records.provenance(
             self.settings, command=command, wall_seconds=self.seconds, commit=records.commit()
         )
         other = self.alternative and {"method": self.alternative[0], **vars(self.alternative[1])}
-        told |= {
+        made |= {
             "verdict": self.verdict,
             "kind": self.kind,
             "gain": self.gain.value,
@@ -76,7 +76,7 @@ class Diagnosis:
             "features": self.features,
             "dropped": self.dropped,
         }
-        return records.Record("diagnose", self.rows, told)
+        return records.Record("diagnose", self.rows, made)
 
 
 def diagnose(

@@ -55,10 +55,10 @@ def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
             f"{row.loss_nal:9.4f}{row.loss_maml:9.4f}{row.share_of_change:11.1%}"
         )
     largest = d.rows.reindex(d.rows["share_of_change"].abs().sort_values(ascending=False).index)[:3]
-    told = ", ".join(f"{r.task} ({abs(r.share_of_change):.0%})" for r in largest.itertuples())
+    shares = ", ".join(f"{r.task} ({abs(r.share_of_change):.0%})" for r in largest.itertuples())
     lines += [
         f"MAML helps {int(d.rows['helped'].sum())} of {len(d.rows)} tasks; of all that it changes, "
-        f"for better or worse, most falls on {told}.",
+        f"for better or worse, most falls on {shares}.",
         "Under MAML's loss, the mean difference of the two initializations is "
         f"{d.explained:.4g}: their squared distance in the metric of the curvature left.",
     ]

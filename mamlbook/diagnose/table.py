@@ -10,19 +10,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
+
 LEAST_TASKS = 10
 SPARE = 3  # rows that a task must have beyond its support
 MOST = 1 << 30  # bytes of quadratics
 CLASSES = 20
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """A table that cannot be diagnosed: one sentence with the remedy."""
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """Regression tasks with p features, as they stand in the table.
+    """Regression tasks with p features, as the table has them.
 
     `names` of the N tasks, their `inputs` (n, p) and `targets` (n,), the `features`' names.
     """

@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
+
 
 @dataclass(frozen=True)
 class Item:
@@ -58,7 +60,7 @@ class Item:
         try:
             return import_module(f"mamlbook.experiments.{self.module}")
         except ModuleNotFoundError as missing:
-            raise ValueError(lacking(self.name, missing)) from None
+            raise InputError(lacking(self.name, missing)) from None
 
 
 def lacking(what: str, missing: ModuleNotFoundError) -> str:
@@ -74,16 +76,16 @@ POSITIVE = ("alpha", "half_width", "rate_maml", "rate_nal", "nal_rate", "sgd_rat
 
 
 def check(settings: Any) -> None:
-    """ValueError, naming the setting, unless each count is at least 1, each number finite, and
+    """InputError, naming the setting, unless each count is at least 1, each number finite, and
     each rate, step, width and weight positive."""
     for name, given in asdict(settings).items():
         for value in _numbers(given):
             least = 0 if name == "seed" else 1
             if isinstance(value, int) and value < least:
-                raise ValueError(f"{name} is {value}; it must be at least {least}.")
+                raise InputError(f"{name} is {value}; it must be at least {least}.")
             if not math.isfinite(value) or (name in POSITIVE and not value > 0):
                 said = "positive" if name in POSITIVE else "finite"
-                raise ValueError(f"{name} is {value}; it must be {said}.")
+                raise InputError(f"{name} is {value}; it must be {said}.")
 
 
 def _numbers(given: Any) -> Iterator[float]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from mamlbook.errors import InputError
 from mamlbook.linear import Environment, theorem2_bound, trained, training_law
 
 
@@ -67,7 +68,7 @@ def environment(settings: Theorem2) -> Environment:
     rng = np.random.default_rng([settings.seed, 0])
     k, d = settings.tasks, settings.d
     if k < 2 or k % 2:
-        raise ValueError(f"tasks must be an even number, at least 2, got {k}.")
+        raise InputError(f"tasks must be an even number, at least 2, got {k}.")
     hard = np.arange(k) < k // 2
     rho = np.where(hard, settings.rho_hard, settings.rho_easy)
     centres = np.sqrt(settings.r) * rng.standard_normal((k, d))

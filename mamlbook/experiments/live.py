@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import torch
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Settings
 
@@ -30,7 +31,7 @@ class Preset:
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.every % training.BLOCK:
-            raise ValueError(
+            raise InputError(
                 f"A report every {self.every} steps; it must be a multiple of {training.BLOCK}."
             )
 
@@ -40,10 +41,10 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
 
     Rows: algorithm, split ("course" for the training tasks since the last report, then "train"
     and "test"), hardness, iteration, accuracy in percent, tasks.
-    Raises ValueError if the preset's device is not here.
+    Raises InputError if the preset's device is not here.
     """
     if preset.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
+        raise InputError(
             f"This preset trains on {preset.device!r}, but torch sees no GPU here; "
             "choose the preset 'preview'."
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
 from mamlbook.linear.population import check_step
 from mamlbook.logistic import Task, excess_risk, minima_on_line, nal_loss
 
@@ -48,7 +49,7 @@ def fig8(settings: Fig8) -> pd.DataFrame:
     Columns: m, rho_hard, algorithm, coordinate, excess_risk.
     """
     if settings.d < 1:
-        raise ValueError(f"The dimension d must be a whole number, at least 1, got {settings.d}.")
+        raise InputError(f"The dimension d must be a whole number, at least 1, got {settings.d}.")
     for m in settings.m:
         check_step(settings.alpha, m)
     environments = [tasks(settings, rho) for rho in settings.rho_hard]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mamlbook.errors import InputError
 from mamlbook.networks import (
     TaskLoss,
     gradient,
@@ -63,7 +64,7 @@ class Theorem1:
 
 @dataclass(frozen=True)
 class Case:
-    """Two task losses (hard, easy), what names them, a start, and networks' ground truths.
+    """Two task losses (hard, easy), what names them, an initial point, and networks' ground truths.
 
     `alike` says that nothing but the position tells the tasks apart.
     """
@@ -92,11 +93,11 @@ def theorem1(settings: Theorem1) -> pd.DataFrame:
     - applies: Lemma 1's hypotheses hold (beta_1, beta_2 > 0, alpha_L < 1);
     - condition: beta_2 > L_1.
 
-    Raises ValueError if a fraction is not strictly between 0 and 1.
+    Raises InputError if a fraction is not strictly between 0 and 1.
     """
     for fraction in settings.fractions:
         if not 0 < fraction < 1:
-            raise ValueError(f"fractions must lie strictly between 0 and 1, not {fraction}.")
+            raise InputError(f"fractions must lie strictly between 0 and 1, not {fraction}.")
     rows = []
     cases = [*_quadratics(settings), *_networks(settings)]
     for case in tqdm(cases, desc="stationary points", disable=None, leave=False):

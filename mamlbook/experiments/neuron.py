@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
 from mamlbook.landscape import Loss, NoMinimum, SmoothLoss, lowest, smoothness, square
 from mamlbook.neuron import Adapted, Mean, Task, population, sample
 
@@ -113,7 +114,7 @@ def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 5: the minimisers of Figure 4 (a-b) on each task's own loss, one panel a task.
 
     nal_loss is f_i(w), maml_loss is f_i(w - alpha grad f_i(w)). Columns as in `fig4`, arrays
-    those of `landscapes`. Raises ValueError unless there are four tasks.
+    those of `landscapes`. Raises InputError unless there are four tasks.
     """
     return minimisers_on_tasks(settings), landscapes(settings)
 
@@ -121,7 +122,7 @@ def fig5(settings: Fig5) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def minimisers_on_tasks(settings: Fig5) -> pd.DataFrame:
     """The rows of `fig5` alone, without the landscapes."""
     if len(settings.positions) != 4:
-        raise ValueError(f"Figure 5 has four panels: it needs 4 tasks, not {settings.positions}.")
+        raise InputError(f"Figure 5 has four panels: it needs 4 tasks, not {settings.positions}.")
     losses = task_losses(settings.environments()["ab"], settings.activation)
     rows = []
     for algorithm, objective in objectives(losses, settings.alpha).items():
@@ -150,11 +151,11 @@ def landscapes(settings: Fig4 | Fig6) -> dict[str, np.ndarray]:
 
     `axis` (points,) holds the coordinates; surfaces are (points, points), the first index being
     w1: nal_ab, maml_ab, nal_cd, maml_cd, or task_1, task_2, ... for Figure 5. With them the
-    optima_ab (T, 2) and variances_ab (T,) of the tasks, and the same for cd. Raises ValueError
+    optima_ab (T, 2) and variances_ab (T,) of the tasks, and the same for cd. Raises InputError
     for fewer than 20 points an axis, too few for a picture.
     """
     if settings.points < 20:
-        raise ValueError(f"A landscape needs at least 20 points an axis, not {settings.points}.")
+        raise InputError(f"A landscape needs at least 20 points an axis, not {settings.points}.")
     grid = square(settings.half_width, settings.points)
     arrays = {"axis": grid[:, 0, 0]}
     for panels, tasks in settings.environments().items():

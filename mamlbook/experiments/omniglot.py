@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
 from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import evaluation, geometry, images, training
@@ -101,7 +102,7 @@ class Dispersion(Budget):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tasks < 2:
-            raise ValueError(f"tasks is {self.tasks}; a spread needs at least 2.")
+            raise InputError(f"tasks is {self.tasks}; a spread needs at least 2.")
 
 
 def alphabets(settings: Alphabets) -> pd.DataFrame:

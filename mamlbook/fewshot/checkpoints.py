@@ -1,4 +1,4 @@
-"""Checkpoints: a safetensors file of the state, and a JSON file that vouches for it.
+"""Checkpoints: a safetensors file of the state, and a JSON file with its digest.
 
 Each is written beside its place and renamed, the JSON last, and the one before is kept: whenever
 the process is killed, the newest pair that agrees is a whole checkpoint.
@@ -16,13 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from mamlbook.errors import InputError
 from mamlbook.records import replace
 
 State = dict[str, torch.Tensor]
 KEPT = 2000  # a checkpoint of a multiple of so many iterations stays: the curve of accuracy
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A folder's checkpoints belong to another run."""
 
 
@@ -71,7 +72,7 @@ def latest(folder: Path, identity: dict[str, Any], until: int | None = None) -> 
             told = json.loads(path.read_bytes())
             data = path.with_suffix(".safetensors").read_bytes()
             if hashlib.sha256(data).hexdigest() != told["sha256"]:
-                raise ValueError("its tensors are not the ones it vouches for")
+                raise ValueError("its tensors do not match its digest")
             found = Checkpoint(told["iteration"], told["seconds"], load_tensors(data))
             run = told["run"]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

@@ -15,7 +15,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from mamlbook.errors import ComputationError, Stopped, stoppable
+from mamlbook.errors import ComputationError, InputError, Stopped, stoppable
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
@@ -69,9 +69,9 @@ def train_cells(
     """Train cells: those that are alike together on a GPU, else one by one through `executor`
     (by default a pool of `workers` processes, or this one if there is but one)."""
     if device not in ("cpu", "cuda"):
-        raise ValueError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
+        raise InputError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+        raise InputError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
     check_cells(cells, out, device, until)
     if device == "cuda":
         groups = training.alike(cells)
@@ -89,13 +89,13 @@ def train_cells(
 
 
 def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
-    """ValueError, before any cell is trained, if one of them cannot be trained to its end: the
+    """InputError, before any cell is trained, if one of them cannot be trained to its end: the
     folder is a file or cannot be written, or a checkpoint is past the length or another run's."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; choose a folder for the checkpoints.")
+        raise InputError(f"{out} is a file; choose a folder for the checkpoints.")
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK):
-        raise ValueError(f"{out} cannot be written; choose another folder for the checkpoints.")
+        raise InputError(f"{out} cannot be written; choose another folder for the checkpoints.")
     load = cache(images.load)
     for cell in cells:
         training.finished(cell, load(cell.settings.data, device), out / _name(cell, device), until)
@@ -205,9 +205,9 @@ def _command(
     until: int | None,
 ) -> None:
     if seeds < 1 or workers < 1:
-        raise ValueError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
+        raise InputError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
     if until is not None and until < 1:
-        raise ValueError(f"until is {until}; it must be at least 1.")
+        raise InputError(f"until is {until}; it must be at least 1.")
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
     trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))

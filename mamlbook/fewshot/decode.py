@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mamlbook.errors import InputError
+
 CIFAR_SUPERCLASSES = (
     "aquatic_mammals", "fish", "flowers", "food_containers", "fruit_and_vegetables",
     "household_electrical_devices", "household_furniture", "insects", "large_carnivores",
@@ -36,7 +38,7 @@ CIFAR_CLASSES = (
 )  # fmt: skip
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A data set is missing, truncated or altered."""
 
 
@@ -87,7 +89,7 @@ def _omniglot(files: tuple[Path, ...], small: Callable[[Image.Image], np.ndarray
         if len(held) != 20:
             raise DataError(
                 f"Omniglot's {'/'.join(character)} has {len(held)} drawings instead of 20; "
-                "fetch the archives anew."
+                "download the archives again."
             )
         for drawing, (_, png) in enumerate(sorted(held.items())):
             try:
@@ -95,7 +97,7 @@ def _omniglot(files: tuple[Path, ...], small: Callable[[Image.Image], np.ndarray
             except (UnidentifiedImageError, OSError, SyntaxError) as error:
                 raise DataError(
                     f"A drawing of Omniglot's {'/'.join(character)} cannot be read ({error}); "
-                    "fetch the archives anew."
+                    "download the archives again."
                 ) from None
             digest.update(np.packbits(np.asarray(original) > 127).tobytes())
             images[index, drawing, :, :, 0] = small(original)
@@ -128,13 +130,13 @@ def cifar100(files: tuple[Path, ...]) -> Decoded:
         if len(blob) != count * 3074:
             raise DataError(
                 f"{files[0].parent} holds {len(blob):,} bytes of CIFAR-100 where "
-                f"{count * 3074:,} belong; fetch the archives anew."
+                f"{count * 3074:,} belong; download the archives again."
             )
     records = np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, 3074)
     coarse, fine = records[:, 0], records[:, 1]
     if fine.max() > 99 or coarse.max() > 19 or (np.bincount(fine, minlength=100) != 600).any():
         raise DataError(
-            f"The labels in {files[0].parent} are not CIFAR-100's; fetch the archives anew."
+            f"The labels in {files[0].parent} are not CIFAR-100's; download the archives again."
         )
     order = np.argsort(fine, kind="stable")
     pixels = records[order, 2:].reshape(100, 600, 3, 32, 32)
@@ -167,7 +169,7 @@ class _said:
         damage = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError)
         if isinstance(error, (*damage, OSError, KeyError)):
             raise DataError(
-                f"{self.file} is truncated or damaged ({error}); delete it and fetch it anew."
+                f"{self.file} is truncated or damaged ({error}); delete it and download it again."
             ) from None
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot import passes
 from mamlbook.fewshot.blocks import Statistics
 from mamlbook.fewshot.images import ImageSet
@@ -95,7 +96,7 @@ def evaluate(
     statistics: "batch" (transductive) or "running" (averages over adapted training tasks).
     """
     if statistics not in ("batch", "running"):
-        raise ValueError(f"statistics is {statistics!r}; choose 'batch' or 'running'.")
+        raise InputError(f"statistics is {statistics!r}; choose 'batch' or 'running'.")
     settings, seeds = cell.settings, Seeds.of(cell.seed)
     network, learner, steps = settings.network, settings.learner, settings.adaptation_steps
     problem: Problem = settings.problem(images, seeds.split)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.learners import adapt
 from mamlbook.fewshot.settings import Seeds
@@ -22,7 +23,7 @@ def distances(easy: torch.Tensor, hard: torch.Tensor) -> dict[str, float]:
     means less what their scatter adds to it, r_E^2 / T_E + r_H^2 / T_H, and not below zero.
     """
     if min(len(easy), len(hard)) < 2:
-        raise ValueError(
+        raise InputError(
             f"There are {len(easy)} easy and {len(hard)} hard solutions; "
             "a spread needs two of each."
         )

@@ -133,7 +133,7 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
             listed = " and ".join(str(file) for file in files)
             raise DataError(
                 f"{listed} decode to other images than {name}'s (digest {held.digest[:12]}..., "
-                f"expected {source.digest[:12]}...); fetch them anew."
+                f"expected {source.digest[:12]}...); download them again."
             )
         _to_cache(source, cache, held)
     images = torch.from_numpy(held.images).to(device)

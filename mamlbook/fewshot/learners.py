@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot import curvature, passes
 from mamlbook.fewshot.convolution import Convolution, Gemm, suited
 from mamlbook.fewshot.network import Network
@@ -34,15 +35,15 @@ class Learner:
 
     def __post_init__(self) -> None:
         if self.algorithm not in ("maml", "maml-first", "nal"):
-            raise ValueError(
+            raise InputError(
                 f"algorithm is {self.algorithm!r}; choose 'maml', 'maml-first' or 'nal'."
             )
         if not 0 < self.inner_rate < float("inf"):
-            raise ValueError(
+            raise InputError(
                 f"The inner rate is {self.inner_rate}; it must be positive and finite."
             )
         if self.adapted not in ("all", "weights"):
-            raise ValueError(f"adapted is {self.adapted!r}; choose 'all' or 'weights'.")
+            raise InputError(f"adapted is {self.adapted!r}; choose 'all' or 'weights'.")
 
     def step(self, network: Network, gradient: torch.Tensor) -> torch.Tensor:
         """M gradient (G, size), in place: what an inner step subtracts alpha times of."""

@@ -13,6 +13,8 @@ from typing import Literal
 
 import torch
 
+from mamlbook.errors import InputError
+
 BLOCKS = 4
 EPSILON = 1e-5  # added to a batch variance
 
@@ -37,15 +39,15 @@ class Network:
 
     def __post_init__(self) -> None:
         if self.downsampling not in ("strided", "pooled"):
-            raise ValueError(
+            raise InputError(
                 f"downsampling is {self.downsampling!r}; choose 'strided' or 'pooled'."
             )
         if self.activation not in ("relu", "leaky"):
-            raise ValueError(f"activation is {self.activation!r}; choose 'relu' or 'leaky'.")
+            raise InputError(f"activation is {self.activation!r}; choose 'relu' or 'leaky'.")
         if self.head not in ("xavier", "zeros", "normal"):
-            raise ValueError(f"head is {self.head!r}; choose 'xavier', 'zeros' or 'normal'.")
+            raise InputError(f"head is {self.head!r}; choose 'xavier', 'zeros' or 'normal'.")
         if self.side < 16 or self.filters < 1:
-            raise ValueError(
+            raise InputError(
                 f"The images have side {self.side} and the blocks {self.filters} filters; "
                 "the side must be at least 16 and the filters at least 1."
             )
@@ -109,7 +111,7 @@ class Network:
         """theta (1, size) of parts by name: the inverse of `named`."""
         for name, shape in zip(self.names, self.shapes, strict=True):
             if tuple(named[name].shape) != shape:
-                raise ValueError(f"{name} has shape {tuple(named[name].shape)}, not {shape}.")
+                raise InputError(f"{name} has shape {tuple(named[name].shape)}, not {shape}.")
         return torch.cat([named[name].flatten() for name in self.names])[None]
 
     def initial(self, seed: int) -> torch.Tensor:

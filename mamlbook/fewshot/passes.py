@@ -10,6 +10,7 @@ in x. The derivative of these two passes, the Hessian-vector product, is in curv
 import torch
 import torch.nn.functional as F
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot.blocks import (
     Block,
     Statistics,
@@ -45,7 +46,7 @@ def forward(
     the batch's own, for prediction only. Of the head only the first `ways` outputs exist.
     """
     if ways > network.outputs:
-        raise ValueError(f"The head has {network.outputs} outputs, too few for {ways} ways.")
+        raise InputError(f"The head has {network.outputs} outputs, too few for {ways} ways.")
     convolution = convolution or suited(theta.device)
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)

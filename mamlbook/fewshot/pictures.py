@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot.decode import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -32,7 +33,7 @@ def prepared(path: str | Path, side: int, preparation: Preparation) -> np.ndarra
     drawings became in the configurations `text` and `strided`, and in `lineage`.
     """
     if preparation not in ("rgb", "grey", "binary"):
-        raise ValueError(f"preparation is {preparation!r}; choose 'rgb', 'grey' or 'binary'.")
+        raise InputError(f"preparation is {preparation!r}; choose 'rgb', 'grey' or 'binary'.")
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened).convert("RGBA")

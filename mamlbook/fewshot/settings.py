@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.learners import Learner
 from mamlbook.fewshot.network import Network
@@ -70,7 +71,7 @@ class Seeds:
     @classmethod
     def of(cls, seed: int) -> "Seeds":
         if seed < 0:
-            raise ValueError(f"The seed is {seed}; it must not be negative.")
+            raise InputError(f"The seed is {seed}; it must not be negative.")
         drawn = np.random.SeedSequence(seed).generate_state(4, np.uint32)
         return cls(*(int(value) for value in drawn))
 
@@ -127,11 +128,11 @@ class Common:
         for name in ("iterations", "tasks", "targets", "filters", "evaluation_tasks", "steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1.")
+                raise InputError(f"{name} is {value}; it must be at least 1.")
         for name in ("outer_rate", "inner_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} is {value}; it must be positive and finite.")
+                raise InputError(f"{name} is {value}; it must be positive and finite.")
         _one_of("optimiser", self.optimiser, ("sgd", "adam"))
         _one_of("schedule", self.schedule, ("constant", "cosine"))
 
@@ -193,7 +194,7 @@ class Omniglot(Common):
         _one_of("setting", self.setting, ("large", "small", "all", *ARMS))
         _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal-1", "nal-10"))
         if self.validation and self.setting != "large":
-            raise ValueError(
+            raise InputError(
                 f"validation needs hard alphabets to spare, which the setting {self.setting!r} "
                 "has not; use 'large'."
             )
@@ -281,7 +282,7 @@ def split_alphabets(
     """
     missing = [name for name in HARD_ALPHABETS if name not in alphabets]
     if missing:
-        raise ValueError(f"These images have no alphabet {missing[0]!r}; use all of Omniglot.")
+        raise InputError(f"These images have no alphabet {missing[0]!r}; use all of Omniglot.")
     fixed = ("Sanskrit", "Bengali")
     rng = np.random.default_rng(split)
     easy = rng.permutation([name for name in alphabets if name not in HARD_ALPHABETS]).tolist()
@@ -317,7 +318,7 @@ class Cifar(Common):
         super().__post_init__()
         _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal"))
         if not 0 <= self.p <= 1:
-            raise ValueError(f"p is {self.p}; a probability lies between 0 and 1.")
+            raise InputError(f"p is {self.p}; a probability lies between 0 and 1.")
 
     @property
     def name(self) -> str:
@@ -395,7 +396,7 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
     known = [field.name for field in fields(kind)]
     for key in values:
         if key not in known:
-            raise ValueError(f"{kind.__name__} has no setting {key!r}; it has {', '.join(known)}.")
+            raise InputError(f"{kind.__name__} has no setting {key!r}; it has {', '.join(known)}.")
     return kind(**values)
 
 
@@ -408,4 +409,4 @@ def _members(images: ImageSet, names: list[str]) -> tuple[tuple[int, ...], ...]:
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(allowed)}.")
+        raise InputError(f"{name} is {value!r}; choose one of {', '.join(allowed)}.")

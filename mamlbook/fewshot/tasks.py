@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mamlbook.errors import InputError
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -21,7 +23,7 @@ class Shape:
     def __post_init__(self) -> None:
         for name in ("ways", "shots", "targets"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,17 @@ class Family:
     def __post_init__(self) -> None:
         ways, needed = self.shape.ways, self.shape.shots + self.shape.targets
         if self.distinct and len(self.groups) < ways:
-            raise ValueError(
+            raise InputError(
                 f"{ways} ways need as many groups, but there are {len(self.groups)}; "
                 "ask for fewer ways."
             )
         smallest = min((len(group) for group in self.groups), default=0)
         if smallest < (1 if self.distinct else ways):
-            raise ValueError(
+            raise InputError(
                 f"{ways} ways need as many classes, but a group has {smallest}; ask for fewer ways."
             )
         if self.examples.shape[1] < needed:
-            raise ValueError(
+            raise InputError(
                 f"{self.shape.shots} shots and {self.shape.targets} targets need {needed} "
                 f"examples of a class, but there are {self.examples.shape[1]}; ask for fewer."
             )
@@ -123,7 +125,7 @@ class Mixture:
 
     def __post_init__(self) -> None:
         if not 0 <= self.hard_probability <= 1:
-            raise ValueError(
+            raise InputError(
                 f"The probability of a hard task is {self.hard_probability}; "
                 "it must lie between 0 and 1."
             )

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mamlbook.errors import ComputationError, Stop, Stopped, stoppable
+from mamlbook.errors import ComputationError, InputError, Stop, Stopped, stoppable
 from mamlbook.fewshot import checkpoints, learners
 from mamlbook.fewshot.grouped import GroupedStep
 from mamlbook.fewshot.images import ImageSet
@@ -345,10 +345,10 @@ def _check_length(found: checkpoints.Checkpoint | None, total: int, folder: Path
 
 def _check_alike(cells: list[Cell]) -> None:
     if not cells:
-        raise ValueError("There is no cell to train; give at least one seed.")
+        raise InputError("There is no cell to train; give at least one seed.")
     for cell in cells:
         if _kind(cell) != _kind(cells[0]):
-            raise ValueError(
+            raise InputError(
                 f"{cell.label} and {cells[0].label} cannot be trained together; only seed, "
                 "setting and outer rate may differ."
             )

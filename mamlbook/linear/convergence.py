@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.moments import P, mean_product
 from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
@@ -46,7 +47,7 @@ class TrainingLaw:
         rms / sqrt(delta_1) / (1 - eta), eta = sqrt(2 r log(d/delta_2) / T), with r the largest
         eigenvalue of E[Y^2] for the mean of a task's tau episodes; a tenth of delta is delta_2.
         inf where eta >= 1: there are too few tasks for the theorem to speak.
-        Raises ValueError unless 0 < delta < 1.
+        Raises InputError unless 0 < delta < 1.
         """
         _check_probability(delta)
         second = self.episode / tau + self.task * (1 - 1 / tau)
@@ -70,7 +71,7 @@ def training_law(
     Exact for Gaussian data, any covariances and any task solutions with two moments. With
     M = E[H]^-1, v = w_i* - w* and E[H_ij M H_ij] from `_second`, a task of family k has
         within  = tr(E[H M H] E[v v']) - tr(M Q E[v v'] Q) + tr(M N),    between = tr(M Q E[vv'] Q),
-    N the covariance that label noise gives to g. Raises ValueError as `q_matrix` does.
+    N the covariance that label noise gives to g. Raises InputError as `q_matrix` does.
     """
     check_step(1.0 if alpha is None else alpha, n1)
     if alpha is None:
@@ -109,19 +110,19 @@ def theorem2_bound(env: Environment, *, n: int, T: int, delta: float = 0.04) -> 
     (sqrt(2 V s/T) + 2 S s/(3T)) / beta, where eps = (sqrt(d) + sqrt(2 log(6T/delta))) / sqrt(n),
     s = log(3(d + 1)/delta), V and S^2 the mean and the largest ||Sigma_i(w_i* - w*)||^2.
     Data and noise are inf where eps >= 1: there are too few samples for the theorem to speak.
-    Raises ValueError unless Assumptions 1 and 2 hold: a finite set of solutions w*, and
+    Raises InputError unless Assumptions 1 and 2 hold: a finite set of solutions w*, and
     covariances that are all positive definite; and unless 0 < delta < 1.
     """
     _check_probability(delta)
     if np.any(env.spreads):
-        raise ValueError(
+        raise InputError(
             "Theorem 2 assumes bounded task solutions, and these are Gaussian; "
             "give every family spread 0, or use Theorem 3."
         )
     eigenvalues = np.linalg.eigvalsh(env.covariances)
     beta, largest = eigenvalues.min(), eigenvalues.max()
     if not beta > 0:
-        raise ValueError(f"Theorem 2 needs positive definite covariances, got eigenvalue {beta:g}.")
+        raise InputError(f"Theorem 2 needs positive definite covariances, got eigenvalue {beta:g}.")
     d, part = env.dimension, delta / 3
     radius = np.linalg.norm(env.centres, axis=1).max()
     pull = np.einsum("kij,kj->ki", env.covariances, env.centres - nal_solution(env))
@@ -175,4 +176,4 @@ def _noise(covariance: np.ndarray, alpha: float | None, n1: int, n2: int | None)
 
 def _check_probability(delta: float) -> None:
     if not 0 < delta < 1:
-        raise ValueError(f"delta is a probability between 0 and 1, got {delta:g}.")
+        raise InputError(f"delta is a probability between 0 and 1, got {delta:g}.")

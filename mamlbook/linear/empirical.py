@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step
 
@@ -41,7 +42,7 @@ def draw_data(
 def empirical_nal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The minimiser (41) of the NAL training loss (3), for X (T, n, d) and y (T, n): shape (d,).
 
-    Raises ValueError if the data leave a direction of w undetermined.
+    Raises InputError if the data leave a direction of w undetermined.
     """
     return _least_squares(x, y)
 
@@ -54,7 +55,7 @@ def empirical_maml(
     Shapes: inner X (T, tau, n2, d), y (T, tau, n2); outer X (T, tau, n1, d), y (T, tau, n1);
     returns (d,). The adapted prediction X_out (w - alpha/n2 X_in' (X_in w - y_in)) is linear in w,
     so (4) is an ordinary least-squares problem with design X_out P and target
-    y_out - alpha/n2 X_out X_in' y_in. Raises ValueError as `empirical_nal` does.
+    y_out - alpha/n2 X_out X_in' y_in. Raises InputError as `empirical_nal` does.
     """
     n2 = x_in.shape[-2]
     check_step(alpha, n2)
@@ -124,11 +125,11 @@ def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def _least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if x.shape[:-1] != y.shape:
-        raise ValueError(f"X of shape {x.shape} and y of shape {y.shape} do not belong together.")
+        raise InputError(f"X of shape {x.shape} and y of shape {y.shape} do not belong together.")
     d = x.shape[-1]
     w, _, rank, _ = np.linalg.lstsq(x.reshape(-1, d), y.reshape(-1), rcond=None)
     if rank < d:
-        raise ValueError(
+        raise InputError(
             f"{y.size} samples determine only {rank} of {d} directions; draw more tasks or samples."
         )
     return w

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mamlbook.errors import InputError
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -18,7 +20,7 @@ class Environment:
 
     Fields: `weights` p (k,), `covariances` Sigma (k, d, d), `centres` mu (k, d),
     `spreads` C (k, d, d), `noise` nu^2.
-    Raises ValueError, in one sentence, for anything that is not such a mixture.
+    Raises InputError, in one sentence, for anything that is not such a mixture.
     """
 
     weights: ArrayLike
@@ -31,30 +33,30 @@ class Environment:
         for name in ("weights", "covariances", "centres", "spreads", "noise"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
         if self.centres.ndim != 2:
-            raise ValueError(
+            raise InputError(
                 f"centres must have shape (families, dimension), got {self.centres.shape}."
             )
         k, d = self.centres.shape
         expected = {"weights": (k,), "covariances": (k, d, d), "spreads": (k, d, d), "noise": ()}
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
-                raise ValueError(
+                raise InputError(
                     f"{name} must have shape {shape} to match centres of shape {(k, d)}, "
                     f"got {getattr(self, name).shape}."
                 )
         if np.any(self.weights <= 0) or not np.isclose(self.weights.sum(), 1):
-            raise ValueError(
+            raise InputError(
                 f"weights must be positive and sum to 1, got {self.weights.tolist()} "
                 f"with sum {self.weights.sum():g}."
             )
         if self.noise < 0:
-            raise ValueError(f"noise is a variance and cannot be negative, got {self.noise:g}.")
+            raise InputError(f"noise is a variance and cannot be negative, got {self.noise:g}.")
         for name in ("covariances", "spreads"):
             for matrix in getattr(self, name):
                 _check_semidefinite(name, matrix)
         average = np.linalg.eigvalsh(np.tensordot(self.weights, self.covariances, 1))
         if average[0] <= 1e-12 * average[-1]:
-            raise ValueError(
+            raise InputError(
                 "The average covariance is singular (smallest eigenvalue "
                 f"{average[0]:g}), so no solution is unique; give every direction some variance."
             )
@@ -74,11 +76,11 @@ def two_tasks(
 ) -> Environment:
     """Section 3.1: the hard task first, Sigma = rho I, each with probability one half.
 
-    Raises ValueError if a rho is not positive or the two solutions differ in length.
+    Raises InputError if a rho is not positive or the two solutions differ in length.
     """
     w_hard, w_easy = np.asarray(w_hard, float), np.asarray(w_easy, float)
     if w_hard.ndim != 1 or w_hard.shape != w_easy.shape:
-        raise ValueError(
+        raise InputError(
             "The tasks' solutions must be two vectors of one length, "
             f"got shapes {w_hard.shape} and {w_easy.shape}."
         )
@@ -106,13 +108,13 @@ def easy_and_hard(
 ) -> Environment:
     """Section 3.2: hard tasks around R 1_d with variance r_hard, easy ones around 0 with r_easy.
 
-    Raises ValueError if a rho is not positive or a spread is negative.
+    Raises InputError if a rho is not positive or a spread is negative.
     """
     if d != int(d) or d < 1:
-        raise ValueError(f"The dimension d must be a whole number, at least 1, got {d}.")
+        raise InputError(f"The dimension d must be a whole number, at least 1, got {d}.")
     for name, r in (("r_hard", r_hard), ("r_easy", r_easy)):
         if not r >= 0:
-            raise ValueError(f"{name} is a variance and cannot be negative, got {r:g}.")
+            raise InputError(f"{name} is a variance and cannot be negative, got {r:g}.")
     return Environment(
         weights=[0.5, 0.5],
         covariances=[
@@ -126,14 +128,14 @@ def easy_and_hard(
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
-    """A read-only float64 copy; ValueError if the value is not finite numbers."""
+    """A read-only float64 copy; InputError if the value is not finite numbers."""
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be an array of numbers, got {value!r}.") from None
+        raise InputError(f"{name} must be an array of numbers, got {value!r}.") from None
     if not np.all(np.isfinite(array)):
         bad = array[~np.isfinite(array)].flat[0]
-        raise ValueError(f"{name} must be finite, got {bad}.")
+        raise InputError(f"{name} must be finite, got {bad}.")
     array.setflags(write=False)
     return array
 
@@ -141,13 +143,13 @@ def _numbers(name: str, value: Any) -> np.ndarray:
 def _check_semidefinite(name: str, matrix: np.ndarray) -> None:
     scale = np.abs(matrix).max()
     if np.abs(matrix - matrix.T).max() > 1e-10 * scale:
-        raise ValueError(f"{name} must be symmetric, got {matrix.tolist()}.")
+        raise InputError(f"{name} must be symmetric, got {matrix.tolist()}.")
     lowest = np.linalg.eigvalsh(matrix)[0]
     if lowest < -1e-10 * scale:
-        raise ValueError(f"{name} must be positive semidefinite, got an eigenvalue {lowest:g}.")
+        raise InputError(f"{name} must be positive semidefinite, got an eigenvalue {lowest:g}.")
 
 
 def _rho(name: str, rho: float) -> float:
     if not (rho > 0 and np.isfinite(rho)):
-        raise ValueError(f"{name} must be a positive variance, got {rho:g}.")
+        raise InputError(f"{name} must be a positive variance, got {rho:g}.")
     return float(rho)

@@ -23,7 +23,7 @@ def preconditioned_curvature(
 
     for x ~ N(0, Sigma) and a symmetric A, a rate for each direction. A = alpha I gives Q^(s).
     Shapes: `covariance` Sigma (..., d, d), `preconditioner` A (..., d, d) -> (..., d, d).
-    Raises ValueError if `samples` is not a whole number of at least 1 (it may be inf).
+    Raises InputError if `samples` is not a whole number of at least 1 (it may be inf).
     """
     check_step(1.0, samples)
     mixed = preconditioner @ covariance

@@ -30,7 +30,7 @@ def mean_product(
 
     Example: mean_product(Sigma, alpha, s, [P, Sigma, P]) is Q^(s), Lemma 2 of the paper.
     Shapes: Sigma and every fixed matrix (..., d, d) -> (..., d, d).
-    Raises ValueError as `q_matrix` does.
+    Raises InputError as `q_matrix` does.
     """
     check_step(alpha, samples)
     letters, identity = iter(ascii_letters), np.eye(covariance.shape[-1])

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
 
 
@@ -20,7 +21,7 @@ def q_matrix(covariance: np.ndarray, alpha: float, samples: float, steps: int = 
     + alpha^2/s (tr(Sigma^2) Sigma + Sigma^3).
 
     Shapes: `covariance` Sigma (..., d, d) -> (..., d, d). `samples` = inf is a full-gradient step.
-    Raises ValueError if alpha <= 0, or samples or steps is not a whole number of at least 1
+    Raises InputError if alpha <= 0, or samples or steps is not a whole number of at least 1
     (samples may be inf).
     """
     return _curvatures(covariance, alpha, samples, steps)[-1]
@@ -45,11 +46,11 @@ def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float, steps: 
     E_m(w) = 1/2 sum_k p_k [ (w - mu_k)' Q_k^(m) (w - mu_k) + tr(Q_k^(m) C_k) ]
 
     holds for every w, not only for the two solutions. The noise term that definition (2) adds is
-    `noise_risk`. Raises ValueError if w does not have shape (d,).
+    `noise_risk`. Raises InputError if w does not have shape (d,).
     """
     w = np.asarray(w, float)
     if w.shape != (env.dimension,):
-        raise ValueError(f"w must have shape ({env.dimension},), got {w.shape}.")
+        raise InputError(f"w must have shape ({env.dimension},), got {w.shape}.")
     q = q_matrix(env.covariances, alpha, m, steps)
     away = w - env.centres
     bias = np.einsum("ki,kij,kj->k", away, q, away)
@@ -73,10 +74,10 @@ def least_squares_risk(noise: float, d: int, m: int) -> float:
     """The excess risk of least squares on m Gaussian samples of the task alone, from no start.
 
     nu^2 d / (2 (m - d - 1)), whatever the task's covariance and solution: E[(X'X)^-1] is
-    Sigma^-1 / (m - d - 1). Raises ValueError unless m > d + 1, where this mean is finite.
+    Sigma^-1 / (m - d - 1). Raises InputError unless m > d + 1, where this mean is finite.
     """
     if not m > d + 1:
-        raise ValueError(
+        raise InputError(
             f"Least squares in {d} dimensions needs more than {d + 1} samples, got {m}."
         )
     return noise * d / (2 * (m - d - 1))
@@ -99,11 +100,11 @@ def hard_range(d: int, m: float) -> tuple[float, float] | None:
 
 
 def check_step(alpha: float, samples: float | None) -> None:
-    """ValueError, in one sentence, unless alpha > 0 and `samples` counts samples (inf allowed)."""
+    """InputError, in one sentence, unless alpha > 0 and `samples` counts samples (inf allowed)."""
     if not (alpha > 0 and math.isfinite(alpha)):
-        raise ValueError(f"The step size alpha must be positive, got {alpha:g}.")
+        raise InputError(f"The step size alpha must be positive, got {alpha:g}.")
     if samples is None or not samples >= 1 or (math.isfinite(samples) and samples != int(samples)):
-        raise ValueError(
+        raise InputError(
             "The number of samples must be a whole number, at least 1 "
             f"(or infinity, for a full-gradient step), got {samples}."
         )
@@ -115,7 +116,7 @@ def _curvatures(
     """Sigma, T(Sigma), T(T(Sigma)), ...: the curvature before and after every step."""
     check_step(alpha, samples)
     if steps != int(steps) or steps < 1:
-        raise ValueError(f"The number of steps must be a whole number, at least 1, got {steps}.")
+        raise InputError(f"The number of steps must be a whole number, at least 1, got {steps}.")
     step = np.eye(covariance.shape[-1]) - alpha * covariance
     curvatures = [covariance]
     for _ in range(steps):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
 from mamlbook.linear.stream import TaskStream
@@ -35,7 +36,7 @@ def sgd(
     weighs the families in that mean, the weights of a batch normalised to sum to 1 (C.1's
     up-weighting has (zeta, 1)). All environments (of one dimension) and repeats run side by side.
     `rate` is the outer learning rate.
-    Raises ValueError for a step size, rate or count that is not positive.
+    Raises InputError for a step size, rate or count that is not positive.
     """
     if alpha is not None:
         check_step(alpha, n2)
@@ -122,4 +123,4 @@ def sgd_mean(
 def _check_positive(**counts: float) -> None:
     for name, value in counts.items():
         if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}.")
+            raise InputError(f"{name} must be positive, got {value}.")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mamlbook.errors import InputError
 from mamlbook.linear.empirical import apply
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step
@@ -46,7 +47,7 @@ def trained(
     Every repeat draws T tasks, and tau episodes of each with n1 outer and n2 inner samples; NAL
     takes n1 samples of each task, once. `tasks` is T, or the families (T,) of given tasks: then
     only their data are drawn again, and the families must be single tasks (spread 0).
-    Raises ValueError for those, for a count that is not positive, and for data that leave a
+    Raises InputError for those, for a count that is not positive, and for data that leave a
     direction of w undetermined.
     """
     if alpha is not None:
@@ -55,11 +56,11 @@ def trained(
     total = tasks.size if given else tasks
     for name, value in {"n1": n1, "tasks": total, "tau": tau, "repeats": repeats}.items():
         if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}.")
+            raise InputError(f"{name} must be positive, got {value}.")
     if given and np.any(env.spreads):
-        raise ValueError("Given tasks are named by their families, so these must have spread 0.")
+        raise InputError("Given tasks are named by their families, so these must have spread 0.")
     if (samples := total * tau * n1) < env.dimension:
-        raise ValueError(
+        raise InputError(
             f"{samples} samples cannot determine {env.dimension} directions; "
             "draw more tasks or samples."
         )
@@ -80,7 +81,7 @@ def trained(
             h_matrix, h = normal_equations(block.w_star, outer, inner, alpha)
             matrix, right = matrix + h_matrix.sum(axis=(0, 1)), right + h.sum(axis=(0, 1))
     if (np.linalg.matrix_rank(matrix, hermitian=True) < env.dimension).any():
-        raise ValueError(
+        raise InputError(
             "These tasks' data leave a direction undetermined; draw more tasks or samples."
         )
     return np.linalg.solve(matrix, right[..., None])[..., 0]

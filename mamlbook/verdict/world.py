@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pandas as pd
 
+from mamlbook.errors import InputError
 from mamlbook.experiments.world import CENTRE, Place
 from mamlbook.intervals import mean_ci95
 from mamlbook.linear import learned_maml, nal_solution
@@ -174,12 +175,12 @@ def claim(letter: str, rows: pd.DataFrame) -> Judged:
 
 
 def _at(rows: pd.DataFrame, at: Mapping[str, object]) -> pd.DataFrame:
-    """The rows at a position of the dials. Raises ValueError if there are none."""
+    """The rows at a position of the dials. Raises InputError if there are none."""
     here = rows
     for name, value in at.items():
         here = here[here[name] == value]
     if here.empty:
-        raise ValueError(f"No pair of networks was trained at {dict(at)}.")
+        raise InputError(f"No pair of networks was trained at {dict(at)}.")
     return here
 
 

@@ -1,6 +1,6 @@
 """What moves in a page: each widget computes and draws in the browser, and needs no kernel.
 
-In a live kernel its traits are synchronised, so Python reads what the reader has set.
+In a live kernel its traits are synchronized, so Python reads what the reader has set.
 """
 
 import base64
@@ -40,9 +40,9 @@ class Hardness(anywidget.AnyWidget):
 
 
 class Geography(anywidget.AnyWidget):
-    """Section 3.2's mixture in 10 dimensions, alpha = 1/rho_easy: clouds, starts and risks.
+    """Section 3.2's mixture in 10 dimensions, alpha = 1/rho_easy: clouds and risks.
 
-    Traits: the centres' distance `R`, the spreads `r_hard` and `r_easy`, the hardnesses `rho_hard`
+    Traits: the centers' distance `R`, the spreads `r_hard` and `r_easy`, the hardnesses `rho_hard`
     and `rho_easy`, and the samples `m`. The first values are those of our Figure 1 (d).
     """
 
@@ -84,9 +84,9 @@ class Landscapes(anywidget.AnyWidget):
 
 
 class Adaptation(anywidget.AnyWidget):
-    """One step of each of Figure 4's four tasks from a start of the reader's.
+    """One step of each of Figure 4's four tasks from an initialization of the reader's.
 
-    Traits: the start `w1`, `w2`, and those of `Landscapes`.
+    Traits: the initialization `w1`, `w2`, and those of `Landscapes`.
     """
 
     _esm = _script("neuron", "adaptation")

@@ -1,7 +1,7 @@
-// Put the start anywhere: one step of every task from there, and what it leaves.
+// Choose any initialization: one step of every task from there, and what it leaves.
 
 const LIMITS = { min: WINDOW[0], max: WINDOW[1], step: 0.01 };
-let known = {}; // the environment solved last: moving the start does not change it
+let known = {}; // the environment solved last: moving the initialization does not change it
 let map;
 
 function draw({ w1, w2, hard_variance, alpha }) {
@@ -39,7 +39,7 @@ function draw({ w1, w2, hard_variance, alpha }) {
   rows.push(["", "mean", "", "", shown("before", mean("before")), shown("after", mean("after"))]);
   const table = numbers("", ["task", "w₁ after", "w₂ after", "loss before", "loss after"], rows);
   const sentence = [
-    "From here one step leaves a mean loss of ", shown("left", mean("after")), "; from NAL’s start ■ it is ",
+    "From here one step leaves a mean loss of ", shown("left", mean("after")), "; from NAL’s initialization ■ it is ",
     shown("nal", nal.after), ", from MAML’s ● ", shown("maml", maml.after), ".",
   ];
   return { pictures: { map: [map.node], bars: [bars.node] }, table, sentence };
@@ -48,11 +48,11 @@ function draw({ w1, w2, hard_variance, alpha }) {
 function render({ model, el }) {
   return mount({
     model, el,
-    title: "Place the start: one adaptation step of each of four tasks, and its loss",
+    title: "Choose the initialization: one adaptation step of each of four tasks, and its loss",
     size: ["map", "bars"].map((name) => ({ name, width: MAP[0], height: MAP[1] })),
     sliders: [
-      { name: "w1", label: "start, <i>w</i><sub>1</sub> (or press on the map)", ...LIMITS },
-      { name: "w2", label: "start, <i>w</i><sub>2</sub>", ...LIMITS },
+      { name: "w1", label: "initialization, <i>w</i><sub>1</sub> (or press on the map)", ...LIMITS },
+      { name: "w2", label: "initialization, <i>w</i><sub>2</sub>", ...LIMITS },
       { name: "hard_variance", label: "variance of the hard task’s inputs (task 4)", min: 0.1, max: 1, step: 0.01 },
       { name: "alpha", label: "inner learning rate, <i>α</i>", min: 0, max: 3, step: 0.01 },
     ],

@@ -12,7 +12,7 @@ function gainAt(x, packing, m, spread) {
   return mixture({ rho_hard: x, rho_easy: 1, R: 1, r_hard: 1 / packing, r_easy: spread, m, d: D }).gain;
 }
 
-/** The shaded cells: made once, shaded anew when what they depend on has changed. */
+/** The shaded cells: made once, shaded again when what they depend on has changed. */
 function heatmap() {
   const [nx, ny] = CELLS;
   const across = (X[1] - X[0]) / nx;

@@ -1,4 +1,4 @@
-// Section 3.2: clouds of easy and hard tasks, both starts, and where their risks come from.
+// Section 3.2: clouds of easy and hard tasks, both initializations, and where their risks come from.
 
 const D = 10;
 const CLOUD = normals(2 * 2 * 60);
@@ -36,14 +36,14 @@ function draw(values) {
     width: 380, height: 330, x: [0, 2], y: [0, 1.08 * Math.max(nal.risk, maml.risk)],
     title: "excess risk, by the kind of task it comes from", xticks: [[0.5, "NAL"], [1.5, "MAML"]],
   });
-  [nal, maml].forEach((start, i) => {
-    bars.box(i + 0.2, i + 0.8, 0, start.hard, { class: "mb-bar hard" });
-    bars.box(i + 0.2, i + 0.8, start.hard, start.risk, { class: "mb-bar easy" });
+  [nal, maml].forEach((one, i) => {
+    bars.box(i + 0.2, i + 0.8, 0, one.hard, { class: "mb-bar hard" });
+    bars.box(i + 0.2, i + 0.8, one.hard, one.risk, { class: "mb-bar easy" });
   });
 
-  const row = (kind, label, start) => [
-    kind, label, shown(`${kind}_coordinate`, start.w), shown(`${kind}_hard`, start.hard),
-    shown(`${kind}_easy`, start.easy), shown(`${kind}_risk`, start.risk),
+  const row = (kind, label, one) => [
+    kind, label, shown(`${kind}_coordinate`, one.w), shown(`${kind}_hard`, one.hard),
+    shown(`${kind}_easy`, one.easy), shown(`${kind}_risk`, one.risk),
   ];
   const table = numbers("", ["", "coordinate", tinted("from hard", "hard"), tinted("from easy", "easy"), "excess risk"], [
     row("nal", "■ NAL", nal), row("maml", "● MAML", maml),
@@ -59,10 +59,10 @@ function render({ model, el }) {
   const hardness = { min: 0.01, max: 1, step: 0.01 };
   return mount({
     model, el,
-    title: "Easy and hard tasks: where NAL and MAML start, and what remains after one step",
+    title: "Easy and hard tasks: the initializations of NAL and MAML, and what remains after one step",
     size: [{ name: "map", width: 380, height: 330 }, { name: "bars", width: 380, height: 330 }],
     sliders: [
-      { name: "R", label: "distance of the centres, <i>R</i>", min: 0, max: 4, step: 0.05 },
+      { name: "R", label: "distance of the centers, <i>R</i>", min: 0, max: 4, step: 0.05 },
       { name: "r_hard", label: "spread of the hard tasks, <i>r</i><sub>H</sub>", min: 0.01, max: 4, log: true },
       { name: "r_easy", label: "spread of the easy tasks, <i>r</i><sub>E</sub>", min: 0.01, max: 4, log: true },
       { name: "rho_hard", label: "hardness of the hard tasks, <i>ρ</i><sub>H</sub>", ...hardness },

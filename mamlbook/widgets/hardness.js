@@ -34,8 +34,8 @@ function draw(values) {
     box.dot(maml, f(maml), "maml");
     return box;
   };
-  const upper = strip("loss before adaptation (NAL minimises this)", before);
-  const lower = strip("excess risk after one step (MAML minimises this)", after);
+  const upper = strip("loss before adaptation (NAL minimizes this)", before);
+  const lower = strip("excess risk after one step (MAML minimizes this)", after);
   lower.node.setAttribute("transform", "translate(0 150)");
 
   const at = (rho) => solve({ ...values, rho_hard: rho });
@@ -56,9 +56,9 @@ function draw(values) {
     ["maml", "● MAML", shown("maml", maml), shown("maml_to_hard", half - maml), shown("maml_risk", risk.maml)],
   ]);
   const middle = Math.abs(maml) < 1e-9 * half; // tasks alike in hardness
-  const place = middle ? "half-way between the tasks" : `nearer the ${maml > 0 ? "hard" : "easy"} task`;
+  const place = middle ? "halfway between the tasks" : `nearer the ${maml > 0 ? "hard" : "easy"} task`;
   const sentence = [
-    `MAML starts ${place}. After one step NAL’s excess risk is `,
+    `MAML’s initialization is ${place}. After one step NAL’s excess risk is `,
     shown("ratio", ratio), " times MAML’s.",
   ];
   return { pictures: { line: [upper.node, lower.node], sweep: [sweep.node] }, table, sentence };

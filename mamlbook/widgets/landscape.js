@@ -1,18 +1,18 @@
-// One hard task among four: how NAL's and MAML's landscapes and minimisers move.
+// One hard task among four: how NAL's and MAML's landscapes and minimizers move.
 
 function draw({ hard_variance, alpha }) {
   const now = solve(hard_variance, alpha);
   const { nal, maml } = now;
-  const row = (kind, label, start) => [
-    kind, label, shown(`${kind}_w`, start.w[0]), shown(`${kind}_to_hard`, start.toHard),
-    shown(`${kind}_before`, start.before), shown(`${kind}_after`, start.after),
+  const row = (kind, label, one) => [
+    kind, label, shown(`${kind}_w`, one.w[0]), shown(`${kind}_to_hard`, one.toHard),
+    shown(`${kind}_before`, one.before), shown(`${kind}_after`, one.after),
   ];
   const table = numbers("", ["", "w₁\u00a0=\u00a0w₂", "to hard task", "NAL loss", "MAML loss"], [
     row("nal", "■ NAL", nal), row("maml", "● MAML", maml),
   ]);
   const gain = nal.after / maml.after;
   const sentence = Number.isFinite(gain)
-    ? ["After one step, NAL’s start has ", shown("gain", gain), " times the loss of MAML’s."]
+    ? ["After one step, NAL’s initialization leaves ", shown("gain", gain), " times the loss that MAML’s leaves."]
     : ["MAML has no minimum in this picture."];
   return {
     pictures: {
@@ -26,7 +26,7 @@ function draw({ hard_variance, alpha }) {
 function render({ model, el }) {
   return mount({
     model, el,
-    title: "Four neurons, one of them hard: the landscapes of NAL and MAML and their minimisers",
+    title: "Four neurons, one of them hard: the landscapes of NAL and MAML and their minimizers",
     size: ["nal", "maml"].map((name) => ({ name, width: MAP[0], height: MAP[1] })),
     sliders: [
       { name: "hard_variance", label: "variance of the hard task’s inputs", min: 0.1, max: 1, step: 0.01 },

@@ -127,8 +127,8 @@ def _rounded(array: np.ndarray) -> list:
 def _pen() -> dict[str, object]:
     """The renderer's settings, its mean picture and its scale."""
     moved = shift(Pen())
-    told = {**asdict(Pen()), "scale": moved.scale}
-    return {"pen": told, "mean": _text(moved.mean.astype(np.float32))}
+    pen = {**asdict(Pen()), "scale": moved.scale}
+    return {"pen": pen, "mean": _text(moved.mean.astype(np.float32))}
 
 
 def _text(array: np.ndarray) -> str:

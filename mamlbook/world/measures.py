@@ -38,7 +38,7 @@ class Measured:
     tangent kernel; lines (n, 2, 2), that matrix along the hard centre and, on average, across;
     contrast (n, 2, 2), positions implied by easy and by hard images; readout (n, 3), the risks of
     NAL and MAML and MAML's position where the readout alone is trained, or None; seconds (n,), the
-    time a pair took, all told.
+    time a pair took in total.
     """
 
     seeds: np.ndarray
@@ -58,7 +58,7 @@ def measure(
 ) -> Measured:
     """Train a pair for every seed, all seeds at once, and measure each on its test tasks.
 
-    The inner learning rate is NAL's best on validation tasks, over all seeds, unless it is told;
+    The inner learning rate is NAL's best on validation tasks, over all seeds, unless it is given;
     MAML takes the same. With the readout alone it is 1/rho_E = 1, as in Section 3.
     """
     begun = time.perf_counter()
@@ -146,8 +146,8 @@ def _readout(setting: Setting, seeds: Sequence[int], tasks: int) -> np.ndarray:
         last = recipe.network.readout
         each = [one(w, i)[-last:] for w in (nal, maml)]
         loss = [risks(linear, [w], [w], coded, [1.0])[0, 0] for w in each]
-        told = implied(recipe.network, one(maml, i), recipe.pen)
-        found.append([*loss, told.w @ centre / (centre @ centre)])
+        fitted = implied(recipe.network, one(maml, i), recipe.pen)
+        found.append([*loss, fitted.w @ centre / (centre @ centre)])
     return np.array(found)
 
 

@@ -234,13 +234,13 @@ def test_it_redraws_at_once(widget, look, open_page: OpenPage):
 
 
 @at(desk("chapters/hardness.html"))
-def test_the_sentence_says_where_maml_starts(look, open_page: OpenPage):
+def test_the_sentence_says_where_mamls_initialization_is(look, open_page: OpenPage):
     page = open_page(look)
     sentence = page.locator(".mb-widget .mb-sentence").first
-    starts = {(0.25, 0.5): "nearer the hard", (0.0, 0.5): "nearer the easy", (1.0, 1.0): "half-way"}
+    starts = {(0.25, 0.5): "nearer the hard", (0.0, 0.5): "nearer the easy", (1.0, 1.0): "halfway"}
     for (rho_hard, m), place in starts.items():
         page.evaluate(PLAY, [0, [[rho_hard, m, 0.2, 0.5, 0.5]]])
-        assert sentence.inner_text().startswith(f"MAML starts {place}")
+        assert sentence.inner_text().startswith(f"MAML’s initialization is {place}")
 
 
 @at(desk("chapters/hardness.html"))
@@ -252,7 +252,7 @@ def test_sliders_have_names_and_values(look, open_page: OpenPage):
 
 
 @at(phone("chapters/two_layer_net.html"))
-def test_a_start_is_put_where_the_map_is_pressed(look, open_page: OpenPage):
+def test_the_initialization_is_put_where_the_map_is_pressed(look, open_page: OpenPage):
     page = open_page(look)
     frame = page.locator(".mb-widget").nth(1)
     picture, ring = frame.locator(".mb-press"), frame.locator(".mb-start")

@@ -21,7 +21,7 @@ function picture({ rho_hard }) {
   const { half, after, nal, maml, ratio } = solve({ ...FIGURE2, rho_hard });
   const box = axes({
     width: 460, height: 170, x: [-1.25 * half, 1.25 * half], y: [0, 2], xticks: [],
-    title: "what one step leaves (excess risk), from every start",
+    title: "what one step leaves (excess risk), from every initialization",
   });
   box.rule(half, "hard");
   box.rule(-half, "easy");
@@ -44,7 +44,7 @@ const model = lone({ rho_hard: still ? HARD : EQUAL });
 mount({
   model,
   el,
-  title: "Two tasks: where NAL and MAML start, and what one step leaves",
+  title: "Two tasks: the initializations of NAL and MAML, and what one step leaves",
   size: [{ name: "opening", width: 460, height: 170 }],
   sliders: [{ name: "rho_hard", label: "hardness of the hard task, <i>ρ</i><sub>H</sub> (1: as easy as the other)", min: 0.01, max: 1, step: 0.01 }],
   draw: picture,

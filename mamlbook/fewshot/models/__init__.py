@@ -26,6 +26,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from mamlbook import records
+from mamlbook.errors import InputError
 from mamlbook.fewshot import passes
 from mamlbook.fewshot.learners import Learner
 from mamlbook.fewshot.network import Network
@@ -38,7 +39,7 @@ LICENCES = {
 }
 
 
-class ModelError(ValueError):
+class ModelError(InputError):
     """There is no such model, or its files do not agree."""
 
 
@@ -120,10 +121,10 @@ def adapt(model: Model, support_images: np.ndarray, labels: Sequence, steps: int
     be compared, such as names. The model remains as it is.
     """
     if steps < 1:
-        raise ValueError(f"steps is {steps}; it must be at least 1.")
+        raise InputError(f"steps is {steps}; it must be at least 1.")
     x, known = _inputs(model, support_images), tuple(dict.fromkeys(labels))
     if len(labels) != x.shape[1]:
-        raise ValueError(f"{x.shape[1]} images have {len(labels)} labels; each needs one.")
+        raise InputError(f"{x.shape[1]} images have {len(labels)} labels; each needs one.")
     y, theta = torch.tensor([known.index(label) for label in labels]), model.theta
     with torch.inference_mode():
         for _ in range(steps):
@@ -142,7 +143,7 @@ def probabilities(model: Model, images: np.ndarray) -> np.ndarray:
     their likely code: give a task's queries in one call, not one by one.
     """
     if not model.labels:
-        raise ValueError("This network knows no classes yet; call `adapt` on a support set first.")
+        raise InputError("This network knows no classes yet; call `adapt` on a support set first.")
     with torch.inference_mode():
         logits, _ = passes.forward(
             model.network, model.theta, _inputs(model, images), len(model.labels)
@@ -215,7 +216,7 @@ def _inputs(model: Model, images: np.ndarray) -> torch.Tensor:
     network, x = model.network, torch.as_tensor(images)
     wanted = (network.side, network.side, network.channels)
     if x.dtype != torch.uint8 or x.ndim != 4 or tuple(x.shape[1:]) != wanted or not len(x):
-        raise ValueError(
+        raise InputError(
             f"The images are {x.dtype} {tuple(x.shape)}; this network takes uint8 "
             f"(n, {', '.join(map(str, wanted))})."
         )

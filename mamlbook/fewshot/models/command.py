@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from mamlbook.errors import InputError
 from mamlbook.fewshot import images, models, pictures, training
 from mamlbook.fewshot.decode import DataError
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
@@ -66,7 +67,7 @@ def _export(
     folder = runs / cell.label
     kept = [int(path.stem) for path in folder.glob("[0-9]*.json")]
     if not kept:
-        raise ValueError(
+        raise InputError(
             f"There is no checkpoint in {folder}; give the settings it was trained with, or --runs."
         )
     held = images.load(settings.data)
