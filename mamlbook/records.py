@@ -5,7 +5,6 @@ landscapes, ITEM.npz. Each file is written beside its place and renamed into it,
 last: a record either has its provenance and agrees with it, or is refused.
 """
 
-import ast
 import hashlib
 import io
 import json
@@ -217,29 +216,6 @@ def commit() -> str | None:
     carried = PACKAGE / "COMMIT"
     text = carried.read_text(encoding="utf-8").strip() if carried.is_file() else ""
     return text if _HASH.fullmatch(text) else None
-
-
-def code_digest(*modules: str) -> str:
-    """A digest of what modules of mamlbook do, "world" or "linear.sgd": a folder is taken whole.
-
-    Comments, docstrings and layout do not count.
-    """
-    digest = hashlib.sha256()
-    for module in modules:
-        path = PACKAGE.joinpath(*module.split("."))
-        files = sorted(path.glob("**/*.py")) if path.is_dir() else [path.with_suffix(".py")]
-        for file in files:
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-            for node in ast.walk(tree):
-                body = getattr(node, "body", None)
-                if isinstance(body, list):
-                    node.body = [one for one in body if not _is_text(one)] or [ast.Pass()]
-            digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{ast.unparse(tree)}".encode())
-    return digest.hexdigest()
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
 
 
 _HASH = re.compile(r"[0-9a-f]{40}(-dirty)?")

@@ -9,6 +9,7 @@ import pytest
 from mamlbook import records
 from mamlbook.experiments import world
 from mamlbook.experiments.world import CENTRE, Place, World
+from mamlbook.world import measures, training
 from mamlbook.world.measures import Measured
 
 
@@ -34,6 +35,7 @@ def trained(monkeypatch, tmp_path):
 
     monkeypatch.setattr(world, "_cell", cell)
     monkeypatch.setattr(world, "shipped", dict)
+    monkeypatch.setattr(world, "trial", lambda: np.array([1.0, 2.0]))
     monkeypatch.setattr(records, "load", partial(records.load, folder=tmp_path))
     return asked, tmp_path
 
@@ -59,7 +61,7 @@ def test_a_record_is_continued_and_its_cells_are_the_same(trained):
     whole, fresh = store(SMALL, folder)
     assert len(asked) == 13
     assert again.equals(whole)
-    assert all(np.array_equal(arrays[n], fresh[n], equal_nan=n != "code") for n in fresh)
+    assert all(np.array_equal(arrays[n], fresh[n], equal_nan=n != "recipes") for n in fresh)
 
 
 @pytest.mark.parametrize("change", ["code", "tasks"])
@@ -68,7 +70,7 @@ def test_a_record_of_other_code_or_settings_is_not(trained, monkeypatch, change)
     store(SMALL, folder)
     asked.clear()
     if change == "code":
-        monkeypatch.setattr(world, "_code", lambda: "another")
+        monkeypatch.setattr(world, "trial", lambda: np.array([1.0, 2.01]))
         store(SMALL, folder)
     else:
         store(World(**{**vars(SMALL), "tasks": 80}), folder)
@@ -82,16 +84,12 @@ def test_where_labels_are_probabilities_there_is_no_theory(trained):
     assert all(np.isnan(row["theory"]) for row in rows)
 
 
-def test_the_digest_of_code_knows_statements_from_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "PACKAGE", tmp_path)
-    (tmp_path / "part").mkdir()
-    file = tmp_path / "part" / "one.py"
-    digests = []
-    for text in ('"""A."""\nx = 1\n', '"""B."""\n\nx = 1  # why\n', "x = 2\n"):
-        file.write_text(text, encoding="utf-8")
-        digests.append((records.code_digest("part"), records.code_digest("part.one")))
-    assert digests[0] == digests[1]
-    assert all(a != b for a, b in zip(digests[1], digests[2], strict=True))
+def test_the_trial_tells_changed_code(monkeypatch):
+    before = world.trial()
+    assert np.array_equal(before, world.trial())
+    monkeypatch.setattr(training, "CLIP", 0.01)
+    measures._averages.cache_clear()
+    assert not np.allclose(before, world.trial(), rtol=1e-3, atol=1e-6)
 
 
 def test_the_arrays_are_those_of_a_cell():
