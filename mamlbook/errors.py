@@ -3,6 +3,7 @@
 Any other exception is a fault of the program; the command line shows where it arose.
 """
 
+import multiprocessing
 import signal
 import threading
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ class Stop:
 @contextmanager
 def stoppable() -> Iterator[Stop]:
     """Within it, the first SIGINT or SIGTERM only sets the `Stop` that it yields, so that the run
-    can save its work; a second one ends the process as usual.
+    can save its work; a second one ends the process as usual, unless a pool started it: a pool
+    sends as many as it likes.
 
     Signals reach the main thread alone: in another thread nothing is changed.
     """
@@ -52,8 +54,9 @@ def stoppable() -> Iterator[Stop]:
 
     def ask(signum: int, frame: object) -> None:
         stop.signum = signum
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        if multiprocessing.parent_process() is None:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from mamlbook import records
-from mamlbook.fewshot.command import run_cells
 from mamlbook.fewshot.training import single_threaded
+from mamlbook.jobs import run_cells
 from mamlbook.linear import (
     excess_risk,
     learned_maml,

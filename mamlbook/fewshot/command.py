@@ -1,24 +1,21 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import torch
 import tyro
-from tqdm import tqdm
 
-from mamlbook.errors import ComputationError, InputError, Stopped, stoppable
+from mamlbook.errors import InputError
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
+from mamlbook.jobs import run_cells
 from mamlbook.records import replace
 
 OUT = Path("runs")
@@ -99,74 +96,6 @@ def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) ->
     load = cache(images.load)
     for cell in cells:
         training.finished(cell, load(cell.settings.data, device), out / _name(cell, device), until)
-
-
-def run_cells(
-    function: Callable[[Any], Any], cells: Iterable[Any], executor: Executor
-) -> list[Any]:
-    """function(cell) of every cell, through any executor; the results in the cells' order.
-
-    The cells are independent, so any worker may take any of them, again if another died at it.
-    If one fails, or the run is asked to stop, those that wait are cancelled and those that run
-    are asked to stop, which a training does at its next step, with a checkpoint.
-    """
-    if isinstance(executor, ProcessPoolExecutor):
-        function = _UntilStopped(function)
-    futures = {executor.submit(function, cell): place for place, cell in enumerate(cells)}
-    results: dict[int, Any] = {}
-    with stoppable() as asked:
-        try:
-            with tqdm(total=len(futures), unit="cell") as bar:
-                waiting = set(futures)
-                while waiting and not asked:
-                    done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        results[futures[future]] = future.result()
-                        bar.update()
-        except BrokenProcessPool:
-            raise ComputationError(
-                "A worker process was killed (out of memory?); the cells that were done are kept, "
-                "and the same command goes on with the others."
-            ) from None
-        finally:
-            if len(results) < len(futures):
-                _stop(executor, futures)
-    if asked and len(results) < len(futures):
-        raise Stopped(
-            asked.signum,
-            f"Stopped with {len(results)} of {len(futures)} cells done; "
-            "the same command goes on with the others.",
-        )
-    return [results[place] for place in sorted(results)]
-
-
-_stopped: list[Stopped] = []  # in a worker process, once it has been asked to stop
-
-
-@dataclass(frozen=True)
-class _UntilStopped:
-    """A function that a worker process calls no more once a call has ended by `Stopped`: a pool
-    hands a worker its next cell before anybody can cancel it."""
-
-    function: Callable[[Any], Any]
-
-    def __call__(self, cell: Any) -> Any:
-        if _stopped:
-            raise _stopped[0]
-        try:
-            return self.function(cell)
-        except Stopped as stop:
-            _stopped.append(stop)
-            raise
-
-
-def _stop(executor: Executor, futures: Iterable[Future]) -> None:
-    """Cancel what waits, and ask the processes of a local pool to stop at their next step."""
-    for future in futures:
-        future.cancel()
-    for process in list((getattr(executor, "_processes", None) or {}).values()):
-        process.terminate()
-    wait([future for future in futures if not future.cancelled()], timeout=60)
 
 
 def omniglot(

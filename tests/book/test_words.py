@@ -32,7 +32,7 @@ PRIVATE = {
 QUERY = {r"\btargets?\b": "query set"}
 PAGES = ["README", "intro", "running", "reference", *sorted(
     path.stem for path in (ROOT / "chapters").iterdir() if path.suffix in (".md", ".ipynb")
-    and path.stem not in ("cifar", "omniglot", "verdict", "world")
+    and path.stem not in ("verdict", "world")
 )]  # fmt: skip
 MODULES = [
     *sorted(path for folder in ("mamlbook", "tools", "benchmarks") for path in
@@ -96,9 +96,9 @@ def test_a_page_keeps_to_the_words_of_the_field(page):
     assert private(said_on(page)) == []
 
 
-@pytest.mark.parametrize("page", ["cifar", "glossary"])
+@pytest.mark.parametrize("page", ["omniglot", "cifar", "glossary"])
 def test_what_adaptation_is_judged_on_is_the_query_set(page):
-    assert private(said_on(page), QUERY) == []
+    assert private(re.sub(r"`[^`]*`", "", said_on(page)), QUERY) == []
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}.{path.name}")

@@ -15,6 +15,7 @@ import pytest
 import torch
 import tyro
 
+from mamlbook import jobs
 from mamlbook.fewshot import checkpoints, command, evaluation, images, training
 from mamlbook.fewshot.settings import Cell
 from tests.fewshot import synthetic
@@ -50,7 +51,7 @@ def same(found, expected):
 
 def test_cells_run_through_a_process_pool(expected):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        same(command.run_cells(rows_of, CELLS, pool), expected)
+        same(jobs.run_cells(rows_of, CELLS, pool), expected)
 
 
 def test_a_cluster_that_loses_a_worker_loses_no_cell(expected, tmp_path):
@@ -61,7 +62,7 @@ def test_a_cluster_that_loses_a_worker_loses_no_cell(expected, tmp_path):
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        found = command.run_cells(partial(rows_of, marks=tmp_path), CELLS, client.get_executor())
+        found = jobs.run_cells(partial(rows_of, marks=tmp_path), CELLS, client.get_executor())
     same(found, expected)
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "2", "3"}
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mamlbook import records
+from mamlbook import jobs, records
 from mamlbook.__main__ import main
 from mamlbook.errors import ComputationError, Stopped, stoppable
 from mamlbook.fewshot import checkpoints, command, training
@@ -177,7 +177,7 @@ def test_one_failing_cell_ends_the_others_at_once():
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
         pytest.raises(ValueError, match="cell 0 is broken"),
     ):
-        command.run_cells(_wait_or_fail, [1, 0, 2, 3, 4, 5], pool)
+        jobs.run_cells(_wait_or_fail, [1, 0, 2, 3, 4, 5], pool)
     assert time.monotonic() - began < 40  # each of the others would take a minute
 
 
@@ -192,19 +192,27 @@ def test_a_killed_worker_is_one_sentence():
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
         pytest.raises(ComputationError, match="worker process was killed"),
     ):
-        command.run_cells(_die, [0, 1, 2], pool)
+        jobs.run_cells(_die, [0, 1, 2], pool)
 
 
-def test_a_stop_cancels_what_waits():
-    timer = threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    timer.start()
-    began = time.monotonic()
-    with (
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
-        pytest.raises(Stopped, match="of 4 cells done"),
-    ):
-        command.run_cells(_wait_or_fail, [1, 2, 3, 4], pool)
-    assert time.monotonic() - began < 40
+def test_ctrl_c_at_a_terminal_saves_what_a_pool_trains(tmp_path):
+    """A terminal sends SIGINT to every process of the command."""
+    script = Path(__file__).with_name("pool_to_be_stopped.py")
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("*/*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert err.splitlines()[-1].startswith("Stopped with 0 of 4 cells done")
+    assert "Traceback" not in err and "KeyboardInterrupt" not in err
+    started = {path.parent.name for path in tmp_path.glob("*/*.json")}
+    assert started and started <= {"0", "1", "2"}  # and no cell that waited was begun
 
 
 def test_every_cell_is_checked_before_any_is_trained(characters, tmp_path, monkeypatch):

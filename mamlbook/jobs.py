@@ -1,0 +1,114 @@
+"""Independent cells through any executor: the cores of this machine, or a cluster's."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any
+
+from tqdm import tqdm
+
+from mamlbook.errors import ComputationError, Stopped, stoppable
+
+PATIENCE = 60.0  # seconds that a process has, once asked, to end its step and save it
+
+
+def run_cells(
+    function: Callable[[Any], Any], cells: Iterable[Any], executor: Executor
+) -> list[Any]:
+    """function(cell) of every cell, through any executor; the results in the cells' order.
+
+    The cells are independent, so any worker may take any of them, again if another died at it.
+    If one fails, or the run is asked to stop, those that wait are cancelled and those that run
+    are asked to stop, which a training does at its next step, with a checkpoint; the processes of
+    a local pool have then ended. Raises ComputationError if one of them was killed.
+    """
+    if isinstance(executor, ProcessPoolExecutor):
+        function = _Last(function)
+    with _signals_for_the_parent_alone():
+        futures = {executor.submit(function, cell): place for place, cell in enumerate(cells)}
+    results: dict[int, Any] = {}
+    with stoppable() as asked:
+        try:
+            with tqdm(total=len(futures), unit="cell") as bar:
+                waiting = set(futures)
+                while waiting and not asked:
+                    done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        results[futures[future]] = future.result()
+                        bar.update()
+        except BrokenProcessPool:
+            if not asked:
+                raise ComputationError(
+                    f"A worker process was killed (out of memory?) with {len(results)} of "
+                    f"{len(futures)} cells done; they are kept, and the same command goes on "
+                    "with the others."
+                ) from None
+        finally:
+            if len(results) < len(futures):
+                _stop(executor, futures)
+    if asked and len(results) < len(futures):
+        raise Stopped(
+            asked.signum,
+            f"Stopped with {len(results)} of {len(futures)} cells done; "
+            "the same command goes on with the others.",
+        )
+    return [results[place] for place in sorted(results)]
+
+
+@dataclass(frozen=True)
+class _Last:
+    """A function whose call is a worker process's last if it ends by `Stopped`.
+
+    The process may not ask its pool for another cell: beside it, a process that was idle may have
+    died with the lock of their queue, and it would wait for that lock for ever.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, cell: Any) -> Any:
+        tqdm.set_lock(threading.RLock())  # by default one for all processes, which `_exit` leaks
+        try:
+            return self.function(cell)
+        except Stopped:
+            os._exit(0)
+
+
+@contextmanager
+def _signals_for_the_parent_alone():
+    """Processes that are started within it ignore Ctrl-C, which a terminal sends to all of them:
+    the parent asks them to stop, and an idle one has nothing to say."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stop(executor: Executor, futures: Iterable[Future]) -> None:
+    """Cancel what waits; ask the processes of a local pool to stop at their next step."""
+    if not isinstance(executor, ProcessPoolExecutor):
+        for future in futures:
+            future.cancel()
+        wait([future for future in futures if not future.cancelled()], timeout=PATIENCE)
+        return
+    processes = list((executor._processes or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    alive = {process.sentinel for process in processes}
+    deadline = time.monotonic() + PATIENCE
+    while alive and (left := deadline - time.monotonic()) > 0:
+        alive -= set(connection.wait(alive, left))
+    for process in processes:
+        if process.sentinel in alive:
+            process.kill()
