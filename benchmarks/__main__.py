@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from benchmarks import diagnosis, gpu, race, scaling, work
-from mamlbook.fewshot import training
+from mamlbook import jobs
 
 TABLE = Path(__file__).with_name("table.md")
 
 
 def main() -> None:
     """Measure on all cores this process may use, and write the table."""
-    cores = training.cores()
+    cores = jobs.cores()
     lines = [
         "# One outer step of exact MAML, in seconds",
         "",

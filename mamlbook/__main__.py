@@ -27,6 +27,7 @@ usage: python -m mamlbook COMMAND
   diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
   adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
   export omniglot|cifar write a trained cell as a model: weights and a card
+  export classifier     train a plain classifier of Omniglot's characters; write it as a model
   verify                check every record against the code; cheap ones are computed again
   --version             the version of the package and, where it is known, the commit of its code
 """
@@ -68,9 +69,11 @@ def main(arguments: list[str]) -> int:
         print("Stopped.", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.filename is None and error.strerror is None:
-            raise
-        print(f"{error.strerror}: {error.filename}; nothing was half-written.", file=sys.stderr)
+        named = f": {error.filename}" if error.filename else ""
+        print(f"{error.strerror or error}{named}; what was saved before is whole.", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        print(f"The memory is not enough; choose smaller counts. {error}".strip(), file=sys.stderr)
         return 1
 
 
@@ -111,8 +114,7 @@ def reproduce(arguments: list[str]) -> int:
         from mamlbook import figures
 
         check(settings)
-        if out.exists() and not out.is_dir():
-            raise InputError(f"{out} is a file; choose a folder for --out.")
+        records.check_folder(out)
         commit = records.commit()  # of the code that runs, whatever is committed meanwhile
         if commit is None:
             print(
@@ -179,9 +181,13 @@ def adapt(arguments: list[str]) -> int:
 
 
 def export(arguments: list[str]) -> int:
-    """Write a trained cell as a model: `export omniglot` or `export cifar`."""
+    """Write a trained cell as a model: `export omniglot`, `cifar` or `classifier`."""
     command = _fewshot("models.command")
-    kinds = {"omniglot": command.export_omniglot, "cifar": command.export_cifar}
+    kinds = {
+        "omniglot": command.export_omniglot,
+        "cifar": command.export_cifar,
+        "classifier": command.export_classifier,
+    }
     if not arguments:
         raise InputError(f"`export` needs one of {', '.join(kinds)}.")
     kind = known("data set", arguments[0], kinds)

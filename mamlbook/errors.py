@@ -14,6 +14,14 @@ class InputError(ValueError):
     """What was asked for cannot be done; the message names the value and the remedy."""
 
 
+def check_count(name: str, value: int, least: int = 1, most: int = 10**9) -> None:
+    """InputError, naming the setting, unless least <= value <= most."""
+    if value < least:
+        raise InputError(f"{name} is {value}; it must be at least {least}.")
+    if value > most:
+        raise InputError(f"{name} is {value}; it must be at most {most:,}.")
+
+
 class ComputationError(ArithmeticError):
     """A computation failed on the way: its numbers are not finite, or a process was lost."""
 

@@ -9,14 +9,34 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, get_context
 from typing import Any
 
 from tqdm import tqdm
 
-from mamlbook.errors import ComputationError, Stopped, stoppable
+from mamlbook.errors import ComputationError, InputError, Stopped, stoppable
 
 PATIENCE = 60.0  # seconds that a process has, once asked, to end its step and save it
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_workers(workers: int) -> None:
+    """InputError if more processes are asked for than there are cores to run them."""
+    if workers > cores():
+        raise InputError(
+            f"workers is {workers}; there are {cores()} cores here: give at most that."
+        )
+
+
+def pool(workers: int) -> ProcessPoolExecutor:
+    """So many processes of this machine, for `run_cells`."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
 def run_cells(

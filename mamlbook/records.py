@@ -164,9 +164,22 @@ def replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(beside, 0o644)
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         Path(beside).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a full disk
+            error.filename = str(path)
         raise
+
+
+def check_folder(folder: Path) -> None:
+    """InputError, before any work, if files cannot be written into `folder`, or it not be made."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(f"{existing} is a file; choose a folder.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{existing} cannot be written; choose another folder.")
 
 
 def _csv(rows: pd.DataFrame) -> bytes:

@@ -1,6 +1,8 @@
 """The command line: what it writes, what it refuses, and that it repeats itself."""
 
 import ast
+import errno
+import os
 import subprocess
 import sys
 
@@ -107,9 +109,12 @@ def test_the_seed_matters_and_nothing_else_does(tmp_path):
         ),
         (["reproduce", "fig5", "--positions", "1", "2"], "needs 4 tasks, not ((1.0, 2.0),)"),
         (["reproduce", "fig4", "--points", "3"], "at least 20 points an axis, not 3"),
-        (["reproduce", "fig6", "--hard-variance", "-1"], "variance must be positive and finite"),
+        (
+            ["reproduce", "fig6", "--hard-variance", "-1"],
+            "hard_variance is -1.0; it must be",
+        ),
         (["reproduce", "fig7", "--repeats", "1"], "at least 2 repeats, got 1"),
-        (["reproduce", "fig8", "--rho-hard", "-1"], "rho must be a positive variance, got -1"),
+        (["reproduce", "fig8", "--rho-hard", "-1"], "rho_hard is -1.0; it must be positive"),
         (["reproduce", "fig7", "--test-tasks", "0"], "test_tasks is 0; it must be at least 1."),
         (["reproduce", "table3", "--zeta", "-1"], "zeta is -1.0; it must be positive."),
         (["reproduce", "fig4", "--half-width", "0"], "half_width is 0.0; it must be positive."),
@@ -117,7 +122,22 @@ def test_the_seed_matters_and_nothing_else_does(tmp_path):
         (["reproduce", "fig8", "--alpha", "0"], "alpha is 0.0; it must be positive."),
         (["reproduce", "fig8", "--m", "500", "0"], "m is 0; it must be at least 1."),
         (["reproduce", "fig8", "--d", "0"], "d is 0; it must be at least 1."),
-        (["reproduce", "fig2", "--rho-hard", "-1"], "rho_hard must be a positive variance, got -1"),
+        (["reproduce", "fig2", "--rho-hard", "-1"], "rho_hard is -1.0; it must be positive."),
+        (
+            ["reproduce", "fig3", "--over-r-easy", "0", "1"],
+            "over_r_easy is 0.0; it must be",
+        ),
+        (["reproduce", "fig3", "--over-r-hard", "0.5"], "over_r_hard has 1 values; each of"),
+        (["reproduce", "fig3", "--R", "0"], "R is 0.0; every spread is in proportion"),
+        (["reproduce", "fig1", "--d", "1"], "d is 1; Figure 1 draws two coordinates"),
+        (["reproduce", "theorem1", "--spreads", "0"], "spreads is 0.0; it must be positive."),
+        (["reproduce", "fig6", "--half-width", "1e20"], "between 1e-09 and 1e+09"),
+        (["reproduce", "fig7", "--test-tasks", "1" + 20 * "0"], "must be at most 1,000,000,000."),
+        (["reproduce", "table1", "--workers", "999999"], "workers is 999999; there are"),
+        (["reproduce", "table1", "--device", "0"], "The device is '0'; it must be 'cpu' or"),
+        (["train", "omniglot", "--device", "0"], "The device is '0'; it must be 'cpu' or"),
+        (["train", "omniglot", "--workers", "999999"], "workers is 999999; there are"),
+        (["train", "omniglot", "--seeds", "1" + 20 * "0"], "must be at most 1,000,000,000."),
     ],
 )
 def test_bad_input_gets_one_sentence_and_writes_nothing(
@@ -128,6 +148,28 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
     said = capsys.readouterr()
     assert sentence in said.err and said.err.count("\n") == 1 and said.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path, monkeypatch, capsys):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["reproduce", "fig2", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"No space left on device: {tmp_path / 'fig2.csv'}; what was saved before is whole.\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["reproduce fig2", "diagnose shops.csv --task a --target b"])
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(
+    command, tmp_path, monkeypatch, capsys
+):
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path and may(path, mode))
+    assert main([*command.split(), "--out", str(tmp_path / "new" / "folder")]) == 2
+    assert capsys.readouterr().err == f"{tmp_path} cannot be written; choose another folder.\n"
 
 
 def test_a_fault_of_the_program_shows_its_traceback_and_where_to_report_it(monkeypatch, capsys):

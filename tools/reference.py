@@ -25,13 +25,14 @@ _MARKS = re.compile(r"[\\*_|]")
 _LONG = re.compile(r"\(([-\w.]+), ([-\w.]+)(?:, [-\w.]+){6,}, ([-\w.]+)\)")
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> dict[str, bool | int]:
     app.setup_extension("sphinx.ext.autodoc")
     app.add_domain(Unsearched, override=True)
     app.connect("autodoc-process-docstring", _take_as_text)
     app.connect("autodoc-process-signature", _shorten)
     app.connect("doctree-read", _link_to_the_code)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    # A new number has every page read again: it links to where the objects are now.
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
 
 
 class Unsearched(PythonDomain):

@@ -10,7 +10,6 @@ from mamlbook import records
 from mamlbook.diagnose.diagnosis import diagnose
 from mamlbook.diagnose.report import page, text
 from mamlbook.diagnose.table import from_frame, read
-from mamlbook.errors import InputError
 
 
 def run(arguments: list[str]) -> int:
@@ -31,10 +30,11 @@ def run(arguments: list[str]) -> int:
         simpler beat both?
 
         Args:
-            table: one row for each observation, as .csv, .npz or .parquet.
+            table: one row for each observation, as .csv (cells separated by commas, semicolons
+                or tabs), .npz or .parquet.
             task: the column that says which task a row belongs to.
             target: the column to be predicted.
-            features: the columns to predict from; all others if none is named.
+            features: the columns to predict from; all others that have a name if none is given.
             support: how many rows a new task will have to adapt on.
             adapt: what the inner loop changes, all parameters or the intercept alone.
             steps: the numbers of inner steps to choose from.
@@ -42,9 +42,9 @@ def run(arguments: list[str]) -> int:
             html: write the report as one HTML file.
         """
         for path in (out, html and html.parent):
-            if path is not None and path.exists() and not path.is_dir():
-                raise InputError(f"{path} is a file; choose a folder.")
-        tasks = from_frame(read(table), task, target, features)
+            if path is not None:
+                records.check_folder(path)
+        tasks = from_frame(read(table, task), task, target, features)
         found = diagnose(tasks, support=support, adapt=adapt, steps=steps)
         print(text(found), end="")
         if out is not None:

@@ -1,8 +1,11 @@
 """Intervals over tasks, and what they allow to be said."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+
+from mamlbook import records
 
 THRESHOLD = 1.05  # a gain below this is not worth a pipeline
 POWER = 0.8416  # the normal quantile of four cases in five
@@ -10,7 +13,7 @@ POWER = 0.8416  # the normal quantile of four cases in five
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two mean losses with its 95 % interval and the standard error of its logarithm."""
+    """A ratio of two mean losses, its interval, and the standard error of its logarithm."""
 
     value: float
     low: float
@@ -47,9 +50,34 @@ def ratio(above: np.ndarray, below: np.ndarray) -> Ratio:
 
 
 def mean_interval(losses: np.ndarray) -> tuple[float, float, float]:
-    """The mean over tasks and its 95 % interval."""
+    """The mean over tasks and its interval, Student's."""
     width = quantile(len(losses)) * losses.std(ddof=1) / np.sqrt(len(losses))
     return float(losses.mean()), float(losses.mean() - width), float(losses.mean() + width)
+
+
+@cache
+def coverages() -> list[dict[str, float]]:
+    """How often intervals hold the truth in worlds where it is known, from the record `coverage`.
+
+    For each number of `tasks` measured, the lowest and the highest percentage over the kinds of
+    world and noise: `gain_low`, `gain_high` for a ratio, `loss_low`, `loss_high` for a mean loss.
+    """
+    rows = records.load("coverage").rows
+    sums = rows.groupby(["tasks", "world", "noise"]).sum(numeric_only=True)
+    covered = 100 * sums[["covered", "covered_nal", "covered_maml"]].div(sums["worlds"], axis=0)
+    table = []
+    for tasks, part in covered.groupby("tasks"):
+        losses = part[["covered_nal", "covered_maml"]].to_numpy()
+        ends = part["covered"].min(), part["covered"].max(), losses.min(), losses.max()
+        names = "gain_low", "gain_high", "loss_low", "loss_high"
+        table.append({"tasks": int(tasks), **dict(zip(names, map(float, ends), strict=True))})
+    return table
+
+
+def coverage(tasks: int) -> dict[str, float]:
+    """The entry of `coverages` for the most tasks that are no more than these."""
+    known = coverages()
+    return next((each for each in reversed(known) if each["tasks"] <= tasks), known[0])
 
 
 def least_gain(gain: Ratio, tasks: int) -> float:

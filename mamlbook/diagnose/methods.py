@@ -20,6 +20,7 @@ from mamlbook.diagnose.solutions import (
 PENALTIES = (1e-6, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 GRID = 12  # inner learning rates
 SHARES = tuple(0.7**k for k in range(GRID))  # of a task's mean residual
+STILL = 1e-8  # added to variances within tasks: far above rounding, far below what matters
 NAMES = {
     "none": "no adaptation",
     "alone": "each task alone (ridge)",
@@ -75,8 +76,10 @@ def candidates(
 ) -> Candidates:
     """Every inner loop that is stable and leaves a positive definite mean Hessian.
 
-    One step is averaged over all splits exactly; K steps over `SPLITS` of them, and only where
-    alpha times the largest eigenvalue stays below 2 on every support.
+    One step is averaged over all splits exactly; K steps over `SPLITS` of them. A step diverges
+    where alpha times the largest eigenvalue reaches 2, and K of them amplify that, so K steps are
+    tried only where it stays below 1 on every support: the support of a new task may be twice as
+    steep as any of these.
     """
     found: list[tuple[int, float, np.ndarray]] = []
     most = quadratics.largest_eigenvalues(support, adapted).max()
@@ -84,7 +87,7 @@ def candidates(
         for alpha in rates(moments, adapted):
             if count == 1:
                 made = moments.quadratic(alpha, m)
-            elif alpha * most < 2:
+            elif alpha * most < 1:
                 made = quadratics.steps_quadratic(support, query, adapted, alpha, count)
             else:
                 continue
@@ -127,12 +130,15 @@ def _folded(train: np.ndarray, test: np.ndarray) -> float:
 def fixed_effects(rows: list[np.ndarray], moments: quadratics.Moments, m: int) -> Chosen:
     """Within slopes, tasks weighted equally; the intercept moves by a share of the mean residual.
 
+    A feature that does not vary within tasks has no within slope, and gets 0.
     Its quadratics are those of one step on the intercept, the share in the learning rate's place.
     """
     within = moments.one.copy()
     for i, z in enumerate(rows):
         within[i, 1:, 1:] = np.cov(z[:, 1:].T).reshape(within[i, 1:, 1:].shape)
     within[:, 1:, 0] = 0
+    p = within.shape[-1] - 2
+    within[:, 1:-1, 1:-1] += STILL * np.eye(p)
     adapted = mask(within.shape[-1] - 1, "intercept")
     only = quadratics.moments(rows, adapted)
     return tuned(within, np.stack([only.quadratic(share, m) for share in SHARES]))

@@ -1,11 +1,14 @@
 """A table of tasks: read, checked in one sentence each, and standardised."""
 
 import csv
+import difflib
 import re
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,7 @@ LEAST_TASKS = 10
 SPARE = 3  # rows that a task must have beyond its support
 MOST = 1 << 30  # bytes of quadratics
 CLASSES = 20
+EMPTY = ("", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None")  # cells without value
 
 
 class TableError(InputError):
@@ -35,8 +39,13 @@ class Tasks:
     features: list[str]
 
 
-def read(path: Path) -> pd.DataFrame:
-    """The table in a .csv, .npz or .parquet file; TableError if there is none."""
+def read(path: Path, task: str | None = None) -> pd.DataFrame:
+    """The table in a .csv, .npz or .parquet file; TableError if there is none.
+
+    A CSV file may separate cells by commas, semicolons or tabs; columns without a name, such as
+    row numbers, are left out. The column `task` stays as it is written: 007 is not 7, and NA is a
+    name.
+    """
     path = Path(path)
     if not path.is_file():
         raise TableError(f"There is no file {path}; give the path of a table.")
@@ -46,14 +55,7 @@ def read(path: Path) -> pd.DataFrame:
                 return pd.DataFrame({name: stored[name] for name in stored.files})
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = next(csv.reader(file), [])
-        if twice := sorted({name for name in head if head.count(name) > 1}):
-            raise TableError(
-                f"The column name {twice[0]!r} stands twice in {path.name}; rename one."
-            )
-        # A task's name stays as it is written: 007 is not 7.
-        return pd.read_csv(path, index_col=False, encoding="utf-8-sig", low_memory=False)
+        return _read_csv(path, task)
     except ImportError:
         raise TableError(
             f"{path.name} needs pyarrow to be read; install it, or save the table as CSV."
@@ -63,9 +65,43 @@ def read(path: Path) -> pd.DataFrame:
     except (ValueError, OSError, csv.Error, zipfile.BadZipFile, EOFError, KeyError) as error:
         said = re.sub(r"\s+", " ", str(error)).rstrip(".")
         raise TableError(
-            f"{path.name} is not a table that can be read ({said}); save it as CSV with one "
-            "header line."
+            f"{path.name} is not a table that can be read ({said}); save it as CSV in UTF-8 with "
+            "one header line."
         ) from None
+
+
+def _read_csv(path: Path, task: str | None) -> pd.DataFrame:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        file.seek(0)
+        comma = max(",;\t", key=first.count)
+        names = [name.strip() for name in next(csv.reader(file, delimiter=comma), [])]
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise TableError(f"The column name {twice[0]!r} stands twice in {path.name}; rename one.")
+    numbers = [i for i, name in enumerate(names) if name != task]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+        try:
+            frame = pd.read_csv(
+                path,
+                sep=comma,
+                index_col=False,
+                encoding="utf-8-sig",
+                low_memory=False,
+                dtype={i: str for i in range(len(names)) if i not in numbers},
+                keep_default_na=False,
+                na_values={i: EMPTY for i in numbers},
+                header=0 if names else "infer",
+                names=range(len(names)) if names else None,
+                skipinitialspace=True,
+            )
+        except pd.errors.ParserWarning:
+            raise TableError(
+                f"Rows of {path.name} have more cells than its first line has names; begin the "
+                "file with one line that names every column."
+            ) from None
+    frame.columns = names
+    return frame.loc[:, [name != "" for name in names]]
 
 
 def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[str] = ()) -> Tasks:
@@ -75,21 +111,18 @@ def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[s
     """
     if twice := frame.columns[frame.columns.duplicated()].tolist():
         raise TableError(f"The column name {twice[0]!r} stands twice; rename one.")
-    known = ", ".join(map(str, frame.columns[:12]))
     for name in (task, target, *features):
         if name not in frame.columns:
-            raise TableError(f"There is no column {name!r}; the table has {known}.")
+            raise TableError(_missing(str(name), [str(c) for c in frame.columns]))
     if len(frame) == 0:
         raise TableError("The table has no rows; give one row for each observation.")
     features = list(features) or [c for c in frame.columns if c not in (task, target)]
     if len({task, target, *features}) < 2 + len(features):
         raise TableError("Task, target and features must be different columns; name each once.")
-    for name in (target, *features):
-        _check_numbers(name, frame[name], name == target)
-    if blank := int(frame[task].isna().sum()):
-        raise TableError(
-            f"{blank} rows have no task in column {task!r}; name their task or drop them."
-        )
+    columns = [_numbers(name, frame[name], name == target) for name in (*features, target)]
+    if blank := int((frame[task].isna() | (frame[task].astype(str).str.strip() == "")).sum()):
+        rows = "1 row has" if blank == 1 else f"{blank} rows have"
+        raise TableError(f"{rows} no task in column {task!r}; name the task or drop them.")
     codes, names = pd.factorize(frame[task])
     if len(names) == len(frame):
         raise TableError(
@@ -98,8 +131,7 @@ def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[s
         )
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes))[:-1]
-    inputs = frame[features].to_numpy(float)[order]
-    targets = frame[target].to_numpy(float)[order]
+    inputs, targets = np.column_stack(columns[:-1])[order], columns[-1][order]
     return Tasks(
         list(map(str, names)),
         np.split(inputs, ends),
@@ -155,8 +187,9 @@ def standardised(
             else "collect more tasks, or more rows for each"
         )
         raise TableError(
-            f"{len(kept)} tasks have at least {support + SPARE} rows ({support} to adapt on and "
-            f"{SPARE} more) and {LEAST_TASKS} are needed; {remedy}."
+            f"{len(kept)} task{' has' if len(kept) == 1 else 's have'} at least "
+            f"{support + SPARE} rows ({support} to adapt on and {SPARE} more) and {LEAST_TASKS} "
+            f"are needed; {remedy}."
         )
     if len(kept) < p + 2:
         raise TableError(
@@ -185,7 +218,10 @@ def standardised(
     for name, sd in zip(names, spread, strict=True):
         if not sd > 1e-9:
             what = "The target" if name == "the target" else f"Feature {name!r}"
-            raise TableError(f"{what} is constant; leave it out or choose another column.")
+            raise TableError(
+                f"{what} is constant, or varies by less than a billionth of its size; leave it "
+                "out, or subtract its mean first."
+            )
     z = centred / spread
     _check_collinear(z[:, :-1], tasks.features)
     parts = np.split(z, np.cumsum(sizes)[:-1])
@@ -194,24 +230,49 @@ def standardised(
     return [tasks.names[i] for i in kept], rows, dropped
 
 
-def _check_numbers(name: str, column: pd.Series, target: bool) -> None:
-    if column.dtype == bool:
-        return
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-        example = next(iter(column.dropna()), "")
+def _numbers(name: str, column: pd.Series, target: bool) -> np.ndarray:
+    """The column as numbers, (rows,); TableError at its first cell that is none."""
+    if pd.api.types.is_complex_dtype(column) or not pd.api.types.is_numeric_dtype(column):
+        words = column.map(str, na_action="ignore")
+        found = pd.to_numeric(words, errors="coerce").astype(float)
+        if (bad := (found.isna() & words.notna()).to_numpy()).any():
+            row = int(np.argmax(bad))
+            _refuse_text(name, words.iloc[row], row + 1, target)
+        column = found
+    values = column.to_numpy(float, na_value=np.nan)
+    for what, where in (("empty", np.isnan(values)), ("infinite", np.isinf(values))):
+        if count := int(where.sum()):
+            cells = f"{count} {what} cell{'s' * (count > 1)}"
+            remedy = "drop those rows or fill them" if what == "empty" else "drop or correct them"
+            raise TableError(f"Column {name!r} has {cells}; {remedy}.")
+    return values
+
+
+def _refuse_text(name: str, cell: str, row: int, target: bool) -> NoReturn:
+    if re.fullmatch(r"[-+]?[\d.,'\s]*\d\s?%?", cell.strip()):
+        remedy = "write it like 1234.5, with a decimal point and nothing else between the digits"
+    elif target:
         remedy = (
             "class labels have no order, and with shuffled labels MAML gains nothing; choose a "
             "column of numbers"
-            if target
-            else "leave it out with --features, or code it in numbers"
         )
-        kind = "the target" if target else "feature"
-        raise TableError(f"In {kind} {name!r} there is {str(example)[:40]!r}, no number; {remedy}.")
-    values = column.to_numpy(float, na_value=np.nan)
-    if blank := int(np.isnan(values).sum()):
-        raise TableError(f"Column {name!r} has {blank} empty cells; drop those rows or fill them.")
-    if endless := int(np.isinf(values).sum()):
-        raise TableError(f"Column {name!r} has {endless} infinite values; drop or correct them.")
+    else:
+        remedy = "leave it out with --features, or code it in numbers"
+    kind = "the target" if target else "feature"
+    raise TableError(f"In {kind} {name!r}, row {row} is {cell[:40]!r}, no number; {remedy}.")
+
+
+def _missing(name: str, columns: list[str]) -> str:
+    """The sentence that a column is missing, with the nearest name or all of them."""
+    if (parts := [part.strip() for part in name.split(",")])[1:] and set(parts) <= set(columns):
+        remedy = f"separate names by spaces, --features {' '.join(parts)}"
+    elif near := difflib.get_close_matches(name.lower(), [c.lower() for c in columns], n=1):
+        meant = next(c for c in columns if c.lower() == near[0])
+        remedy = f"did you mean {meant!r}?"
+    else:
+        more = ", ..." * (len(columns) > 12)
+        remedy = "the table has " + ", ".join(c[:30] for c in columns[:12]) + more
+    return f"There is no column {name!r}; {remedy}" + "." * (remedy[-1] != "?")
 
 
 def _check_collinear(x: np.ndarray, features: list[str]) -> None:

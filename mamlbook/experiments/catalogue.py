@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import numpy as np
 import pandas as pd
 
-from mamlbook.errors import InputError
+from mamlbook.errors import InputError, check_count
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,30 @@ def lacking(what: str, missing: ModuleNotFoundError) -> str:
     )
 
 
-POSITIVE = ("alpha", "half_width", "rate_maml", "rate_nal", "nal_rate", "sgd_rate", "zeta")
+POSITIVE = (
+    "alpha", "half_width", "hard_variance", "hardnesses", "over_r_easy", "over_r_hard", "packings",
+    "rate_maml", "rate_maml_per_sample", "rate_nal", "nal_rate", "rho_easy", "rho_hard", "sgd_rate",
+    "spreads", "variances", "zeta",
+)  # fmt: skip
+SIZES = (1e-9, 1e9)  # beyond them the squares and products of settings leave float64
+MOST = {"d": 10_000, "dimension": 1000, "points": 10_000, "seed": 2**63 - 1}  # others 10^9
 
 
 def check(settings: Any) -> None:
-    """InputError, naming the setting, unless each count is at least 1, each number finite, and
-    each rate, step, width and weight positive."""
+    """InputError, naming the setting, unless each count lies between 1 and a billion or MOST, each
+    number is finite and of a size that can be computed with, and each of POSITIVE positive."""
+    smallest, largest = SIZES
     for name, given in asdict(settings).items():
         for value in _numbers(given):
-            least = 0 if name == "seed" else 1
-            if isinstance(value, int) and value < least:
-                raise InputError(f"{name} is {value}; it must be at least {least}.")
-            if not math.isfinite(value) or (name in POSITIVE and not value > 0):
+            if isinstance(value, int):
+                check_count(name, value, int(name != "seed"), MOST.get(name, 10**9))
+            elif not math.isfinite(value) or (name in POSITIVE and not value > 0):
                 said = "positive" if name in POSITIVE else "finite"
                 raise InputError(f"{name} is {value}; it must be {said}.")
+            elif abs(value) > largest or (name in POSITIVE and value < smallest):
+                raise InputError(
+                    f"{name} is {value}; its size must lie between {smallest:g} and {largest:g}."
+                )
 
 
 def _numbers(given: Any) -> Iterator[float]:
@@ -111,6 +121,8 @@ ITEMS = {
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("fig8", "Figure 8, Appendix C.2", "2 s", "logistic"),
         Item("world", "ours, a world with dials", "3 h", "world", canary="canary"),
+        Item("coverage", "ours, your own tasks", "30 min", "own_tasks", canary="canary"),
+        Item("collections", "ours, your own tasks", "5 min", "collections", canary="canary"),
         Item("alphabets", "hard alphabets, Appendix C.4", "25 min", "omniglot", "omniglot"),
         Item("table1", "Tables 1 and 4, Section 5", "40 h", "omniglot", "omniglot"),
         Item("table1_lineage", "Table 1 as most probably run", "20 h", "omniglot", "omniglot"),

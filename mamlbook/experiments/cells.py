@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mamlbook.errors import InputError
+from mamlbook.errors import check_count
 from mamlbook.fewshot import evaluation, images
 from mamlbook.fewshot.command import train_cells
 from mamlbook.fewshot.settings import Cell, Configuration, Settings
@@ -43,8 +43,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("iterations", "seeds", "workers", "filters", "evaluation_tasks", "until"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
 
 
 def cells(variants: Iterable[Settings], budget: Budget) -> list[Cell]:

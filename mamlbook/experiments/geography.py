@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mamlbook.errors import InputError
 from mamlbook.intervals import mean_ci95
 from mamlbook.linear import (
     Environment,
@@ -95,6 +96,9 @@ def fig1(settings: Fig1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     Columns: panel, rho_hard, rho_easy, R, r_hard, r_easy, m, algorithm, coordinate, excess_risk;
     arrays: <panel>_hard and <panel>_easy, the tasks' w* (tasks, d).
     """
+    _check_panels(settings, 4, "rho_hard", "R", "r_hard")
+    if settings.d < 2:
+        raise InputError("d is 1; Figure 1 draws two coordinates of each task, so give at least 2.")
     rows, arrays = [], {}
     environments = list(zip(settings.rho_hard, settings.R, settings.r_hard, strict=True))
     streams = np.random.SeedSequence(settings.seed).spawn(len(environments))
@@ -112,12 +116,26 @@ def fig1(settings: Fig1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     return pd.DataFrame(rows, columns=[*columns, "coordinate", "excess_risk"]), arrays
 
 
+def _check_panels(settings: Fig1 | Fig3, panels: int, *names: str) -> None:
+    for name in names:
+        if (found := len(getattr(settings, name))) != panels:
+            raise InputError(
+                f"{name} has {found} values; each of the figure's {panels} panels needs one."
+            )
+
+
 def fig3(settings: Fig3) -> pd.DataFrame:
     """Figure 3: risks of population and empirical solutions as R grows, r in proportion to R^2.
 
     Columns: panel, R, r_hard, r_easy, algorithm, source, excess_risk, excess_risk_ci95. Risks are
     those of definition (2), label noise included; a theory row has no interval (0).
     """
+    _check_panels(settings, 2, "over_r_hard", "over_r_easy")
+    if not min(settings.R) >= 1e-4:
+        raise InputError(
+            f"R is {min(settings.R)}; every spread is in proportion to its square: "
+            "give at least 0.0001."
+        )
     alpha = 1 / settings.rho_easy
     rows = []
     streams = iter(np.random.SeedSequence(settings.seed).spawn(4))

@@ -1,12 +1,10 @@
 """A world with dials: the grid of pairs of networks, NAL's and MAML's, beside the theory."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from io import BytesIO
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ import pandas as pd
 
 from mamlbook import records
 from mamlbook.fewshot.training import single_threaded
-from mamlbook.jobs import run_cells
+from mamlbook.jobs import check_workers, pool, run_cells
 from mamlbook.linear import (
     excess_risk,
     learned_maml,
@@ -171,15 +169,15 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     cell has no readout or a smaller latent has no further speeds; the recipes and a short `trial`
     of the code, by which a later run knows its own; and the weights of one pair, see `shipped`.
     """
+    check_workers(settings.workers)
     todo, before = places(settings), _before(settings)
     missing = [place for place in todo if place not in before]
     function = partial(_cell, seeds=settings.seeds, tasks=settings.tasks)
     if settings.workers == 1:
         made = [function(place) for place in missing]
     else:
-        context = get_context("spawn")
-        with ProcessPoolExecutor(settings.workers, mp_context=context) as pool:
-            made = run_cells(function, missing, pool)
+        with pool(min(settings.workers, len(missing) or 1)) as executor:
+            made = run_cells(function, missing, executor)
     found = before | dict(zip(missing, made, strict=True))
     done = [found[place] for place in todo]
     rows = pd.DataFrame(

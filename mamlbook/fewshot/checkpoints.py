@@ -72,9 +72,12 @@ def latest(folder: Path, identity: dict[str, Any], until: int | None = None) -> 
             told = json.loads(path.read_bytes())
             data = path.with_suffix(".safetensors").read_bytes()
             if hashlib.sha256(data).hexdigest() != told["sha256"]:
-                raise ValueError("its tensors do not match its digest")
-            found = Checkpoint(told["iteration"], told["seconds"], load_tensors(data))
-            run = told["run"]
+                raise InputError("its tensors do not match its digest")
+            state = load_tensors(data)
+            if not told["iteration"] == int(path.stem) == int(state.get("count", int(path.stem))):
+                raise InputError("its iteration is not the one of its name and its optimizer")
+            found = Checkpoint(int(path.stem), float(told["seconds"]), state)
+            run = dict(told["run"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             warnings.warn(
                 f"The checkpoint {path} is damaged ({error}); falling back to the one before.",

@@ -1,9 +1,7 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
-import os
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +9,12 @@ import pandas as pd
 import torch
 import tyro
 
-from mamlbook.errors import InputError
+from mamlbook.errors import InputError, check_count
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
-from mamlbook.jobs import run_cells
-from mamlbook.records import replace
+from mamlbook.jobs import check_workers, pool, run_cells
+from mamlbook.records import check_folder, replace
 
 OUT = Path("runs")
 
@@ -69,6 +67,7 @@ def train_cells(
         raise InputError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+    check_workers(workers)
     check_cells(cells, out, device, until)
     if device == "cuda":
         groups = training.alike(cells)
@@ -80,19 +79,15 @@ def train_cells(
         how = {"device": device, "until": until}
         return [one for cell in cells for one in train_group([cell], out, **how)]
     if executor is None:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return train_cells(cells, out, device=device, until=until, executor=pool)
+        with pool(min(workers, len(cells))) as executor:
+            return train_cells(cells, out, device=device, until=until, executor=executor)
     return run_cells(partial(_train_cell, out=out, device=device, until=until), cells, executor)
 
 
 def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
     """InputError, before any cell is trained, if one of them cannot be trained to its end: the
     folder is a file or cannot be written, or a checkpoint is past the length or another run's."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; choose a folder for the checkpoints.")
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise InputError(f"{out} cannot be written; choose another folder for the checkpoints.")
+    check_folder(out)
     load = cache(images.load)
     for cell in cells:
         training.finished(cell, load(cell.settings.data, device), out / _name(cell, device), until)
@@ -133,10 +128,11 @@ def _command(
     out: Path,
     until: int | None,
 ) -> None:
-    if seeds < 1 or workers < 1:
-        raise InputError(f"{seeds} seeds on {workers} workers: both must be at least 1.")
-    if until is not None and until < 1:
-        raise InputError(f"until is {until}; it must be at least 1.")
+    check_count("seeds", seeds)
+    check_count("workers", workers)
+    check_count("first_seed", first_seed, least=0)
+    if until is not None:
+        check_count("until", until)
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
     trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))

@@ -4,6 +4,7 @@ import hashlib
 import io
 import lzma
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -65,6 +66,23 @@ def omniglot_binary(files: tuple[Path, ...]) -> Decoded:
     return _omniglot(files, _nearest)
 
 
+UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError)
+
+
+def opened(file: str | Path | io.BytesIO, size: tuple[int, int] | None = None) -> Image.Image:
+    """A picture that is not decoded yet. Raises one of UNREADABLE if it is none, if it has more
+    pixels than Pillow holds safe, or another size than the one it must have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            picture = Image.open(file)
+        except Image.DecompressionBombWarning as warning:
+            raise Image.DecompressionBombError(str(warning)) from None
+    if size is not None and picture.size != size:
+        raise OSError("it has {} x {} pixels instead of {} x {}".format(*picture.size, *size))
+    return picture
+
+
 def _greys(original: Image.Image) -> np.ndarray:
     return 255 - np.asarray(original.resize((28, 28), Image.Resampling.LANCZOS))
 
@@ -93,8 +111,8 @@ def _omniglot(files: tuple[Path, ...], small: Callable[[Image.Image], np.ndarray
             )
         for drawing, (_, png) in enumerate(sorted(held.items())):
             try:
-                original = Image.open(io.BytesIO(png)).convert("L")
-            except (UnidentifiedImageError, OSError, SyntaxError) as error:
+                original = opened(io.BytesIO(png), (105, 105)).convert("L")
+            except UNREADABLE as error:
                 raise DataError(
                     f"A drawing of Omniglot's {'/'.join(character)} cannot be read ({error}); "
                     "download the archives again."
@@ -167,9 +185,11 @@ class _said:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         damage = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError)
-        if isinstance(error, (*damage, OSError, KeyError)):
+        # RuntimeError: a password, an unknown compression, or links that lead in a circle
+        if isinstance(error, (*damage, OSError, KeyError, RuntimeError)):
+            said = str(error).partition("\n")[0]  # tarfile lists all that it has tried
             raise DataError(
-                f"{self.file} is truncated or damaged ({error}); delete it and download it again."
+                f"{self.file} is truncated or damaged ({said}); delete it and download it again."
             ) from None
 
 

@@ -18,8 +18,9 @@ from mamlbook.fewshot.learners import Learner, adapt, inputs
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, labels
-from mamlbook.fewshot.training import Trained, cores, single_threaded
+from mamlbook.fewshot.training import Trained, single_threaded
 from mamlbook.intervals import half_width
+from mamlbook.jobs import cores
 
 TABLE = [
     "setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95", "seeds",

@@ -8,6 +8,7 @@ with the same images is as good as the upstream one, and an altered image is ref
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
     if name not in SOURCES:
         raise DataError(f"There is no data set {name!r}; choose one of {', '.join(SOURCES)}.")
     source = SOURCES[name]
-    cache = Path(pooch.os_cache("mamlbook"))
+    cache = _cache()
     held = _from_cache(source, cache)
     if held is None:
         files = _find(source, cache)
@@ -135,7 +136,14 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
                 f"{listed} decode to other images than {name}'s (digest {held.digest[:12]}..., "
                 f"expected {source.digest[:12]}...); download them again."
             )
-        _to_cache(source, cache, held)
+        try:
+            _to_cache(source, cache, held)
+        except OSError as error:  # no home, a read-only one, a full disk
+            warnings.warn(
+                f"The images of {name} are not kept in {cache} ({error.strerror}), so each "
+                "command decodes them again.",
+                stacklevel=2,
+            )
     images = torch.from_numpy(held.images).to(device)
     return ImageSet(name, images, held.classes, held.groups, held.digest)
 
@@ -191,6 +199,16 @@ def from_arrays(classes: dict[str, np.ndarray], name: str = "arrays") -> ImageSe
     images, names = np.stack(list(classes.values())), tuple(classes)
     digest = hashlib.sha256(repr((names, images.shape)).encode() + images.tobytes()).hexdigest()
     return ImageSet(name, torch.from_numpy(images), names, names, digest)
+
+
+def _cache() -> Path:
+    """The user's cache folder; for a user without HOME and without a passwd entry, a path where
+    nothing is found and nothing can be written."""
+    try:
+        folder = Path(pooch.os_cache("mamlbook"))
+    except RuntimeError:  # of a new platformdirs; an old one answers "~/.cache/mamlbook"
+        folder = Path("~")
+    return folder if folder.is_absolute() else Path(os.devnull) / "cache"
 
 
 def _find(source: Source, cache: Path) -> tuple[Path, ...]:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot.decode import DataError
+from mamlbook.fewshot.decode import UNREADABLE, DataError, opened
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 Preparation = Literal["rgb", "grey", "binary"]
@@ -35,9 +35,9 @@ def prepared(path: str | Path, side: int, preparation: Preparation) -> np.ndarra
     if preparation not in ("rgb", "grey", "binary"):
         raise InputError(f"preparation is {preparation!r}; choose 'rgb', 'grey' or 'binary'.")
     try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        with opened(path) as picture:
+            image = ImageOps.exif_transpose(picture).convert("RGBA")
+    except UNREADABLE as error:
         raise DataError(f"The picture {path} cannot be read ({error}).") from None
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if preparation == "rgb":

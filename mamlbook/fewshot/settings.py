@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from mamlbook.errors import InputError
+from mamlbook.errors import InputError, check_count
 from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.learners import Learner
 from mamlbook.fewshot.network import Network
@@ -127,8 +127,8 @@ class Common:
                 object.__setattr__(self, name, chosen)
         for name in ("iterations", "tasks", "targets", "filters", "evaluation_tasks", "steps"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1.")
+            if value is not None:
+                check_count(name, value)
         for name in ("outer_rate", "inner_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mamlbook.errors import InputError
+from mamlbook.errors import InputError, check_count
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class Shape:
 
     def __post_init__(self) -> None:
         for name in ("ways", "shots", "targets"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+            check_count(name, getattr(self, name))
 
 
 @dataclass(frozen=True)

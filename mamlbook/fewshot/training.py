@@ -6,7 +6,6 @@ alone says which tasks come next and a run that was killed continues as if it ha
 
 import ctypes
 import hashlib
-import os
 import sys
 import time
 import warnings
@@ -28,6 +27,7 @@ from mamlbook.fewshot.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.tasks import Episodes, Mixture, merge
 from mamlbook.fewshot.traced import traced_gradient
+from mamlbook.jobs import cores
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 BLOCK = 25  # iterations whose tasks are drawn, and whose accuracy is averaged, together
@@ -367,13 +367,6 @@ def _digest(mixture: Mixture) -> str:
         for family in (mixture.easy, mixture.hard)
     ]
     return hashlib.sha256(repr((told, mixture.hard_probability)).encode()).hexdigest()[:16]
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _title(cells: list[Cell]) -> str:

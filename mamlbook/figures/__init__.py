@@ -40,6 +40,7 @@ from mamlbook.figures.omniglot import (
     table1,
     table1_lineage,
 )
+from mamlbook.figures.own_tasks import collections, coverage
 from mamlbook.figures.style import NAMES, save, use_style
 from mamlbook.figures.verdict import verdicts
 from mamlbook.figures.world import biases, dials, four_risks, glyphs, positions, world
@@ -54,6 +55,8 @@ __all__ = [
     "cifar_controls",
     "cifar_rates",
     "cifar_steps",
+    "collections",
+    "coverage",
     "crossed",
     "diagnose",
     "dials",

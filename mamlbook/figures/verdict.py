@@ -12,9 +12,16 @@ MARKS = {  # verdict -> marker and how it is filled, distinguishable without col
     "untestable": {"marker": "x"},
 }
 
+NAMES = {
+    "reproduced": "reproduced",
+    "partly": "in part",
+    "not": "not reproduced",
+    "untestable": "untestable",
+}
+
 
 def verdicts(table: pd.DataFrame, pages: dict[str, str]) -> Figure:
-    """A mark for each claim in a line for each page, grey where it rests on a preview.
+    """A mark for each claim in a line for each page, gray where it rests on a short run.
 
     pages: page -> its name, from above.
     """
@@ -26,8 +33,8 @@ def verdicts(table: pd.DataFrame, pages: dict[str, str]) -> Figure:
             colour = GREY if row.preview else "#111827"
             axes.plot(place, line, color=colour, markersize=11, **MARKS[row.verdict])
     for name, how in MARKS.items():
-        axes.plot([], [], linestyle="", color="#111827", markersize=9, label=name, **how)
-    axes.plot([], [], linestyle="", color=GREY, marker="o", markersize=9, label="of a preview")
+        axes.plot([], [], linestyle="", color="#111827", markersize=9, label=NAMES[name], **how)
+    axes.plot([], [], linestyle="", color=GREY, marker="o", markersize=9, label="short run")
     axes.set_yticks(range(len(pages)), list(pages.values()))
     axes.set_ylim(len(pages) - 0.5, -0.5)
     axes.set_xticks([])

@@ -11,7 +11,13 @@ import numpy as np
 from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.moments import P, mean_product
-from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
+from mamlbook.linear.population import (
+    check_counts,
+    check_step,
+    maml_solution,
+    nal_solution,
+    q_matrix,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,9 @@ class TrainingLaw:
 
         `given`: the environment's families are the T tasks themselves, each taken once, and the
         distance is to their own population solution; then `between` adds up to nothing.
+        Raises InputError unless T and tau are whole numbers of at least 1.
         """
+        check_counts(T=T, tau=tau)
         return math.sqrt(((0.0 if given else self.between) + self.within / tau) / T)
 
     def bound(self, T: int, tau: int = 1, delta: float = 0.04, given: bool = False) -> float:
@@ -50,6 +58,7 @@ class TrainingLaw:
         Raises InputError unless 0 < delta < 1.
         """
         _check_probability(delta)
+        check_counts(T=T, tau=tau)
         second = self.episode / tau + self.task * (1 - 1 / tau)
         d = self.solution.size
         eta = math.sqrt(2 * np.linalg.eigvalsh(second)[-1] * math.log(10 * d / delta) / T)
@@ -114,6 +123,7 @@ def theorem2_bound(env: Environment, *, n: int, T: int, delta: float = 0.04) -> 
     covariances that are all positive definite; and unless 0 < delta < 1.
     """
     _check_probability(delta)
+    check_counts(n=n, T=T)
     if np.any(env.spreads):
         raise InputError(
             "Theorem 2 assumes bounded task solutions, and these are Gaussian; "

@@ -9,7 +9,7 @@ import numpy as np
 
 from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
-from mamlbook.linear.population import check_step
+from mamlbook.linear.population import check_counts, check_step
 
 CHUNK = 20_000_000  # numbers drawn at a time: 160 MB
 
@@ -81,6 +81,7 @@ def sample_losses(
     f_i(v) = 1/2 (v - w*)' Sigma (v - w*) + nu^2/2. Shape (draws,).
     """
     check_step(alpha, m)
+    check_counts(m=m, draws=draws, steps=steps)
     losses = []
     at_once = max(1, CHUNK // (m * env.dimension))
     for start in range(0, draws, at_once):
@@ -106,8 +107,11 @@ def monte_carlo_risk(
 ) -> tuple[float, float]:
     """Excess risk by definition (2), F_m(w) - E[inf f_i], and its standard error.
 
-    inf f_i = nu^2/2, at w = w*_i.
+    inf f_i = nu^2/2, at w = w*_i. Raises InputError for fewer than 2 draws, which have no error,
+    and for a step or a count that cannot be taken.
     """
+    if not draws >= 2:
+        raise InputError(f"A standard error needs at least 2 draws, got {draws}.")
     losses = sample_losses(env, w, alpha, m, draws, rng, steps) - 0.5 * env.noise
     return float(losses.mean()), float(losses.std(ddof=1) / math.sqrt(draws))
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from mamlbook.errors import InputError
 
+LARGEST = 1e50  # its powers, up to the sixth, are numbers of float64
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -31,12 +33,14 @@ class Environment:
 
     def __post_init__(self) -> None:
         for name in ("weights", "covariances", "centres", "spreads", "noise"):
-            object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+            object.__setattr__(self, name, numbers(name, getattr(self, name)))
         if self.centres.ndim != 2:
             raise InputError(
                 f"centres must have shape (families, dimension), got {self.centres.shape}."
             )
         k, d = self.centres.shape
+        if not (k and d):
+            raise InputError(f"centres must hold at least one family of one dimension, got {k, d}.")
         expected = {"weights": (k,), "covariances": (k, d, d), "spreads": (k, d, d), "noise": ()}
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
@@ -127,15 +131,21 @@ def easy_and_hard(
     )
 
 
-def _numbers(name: str, value: Any) -> np.ndarray:
+def numbers(name: str, value: Any) -> np.ndarray:
     """A read-only float64 copy; InputError if the value is not finite numbers."""
     try:
+        if np.iscomplexobj(value):
+            raise TypeError
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} must be an array of numbers, got {value!r}.") from None
     if not np.all(np.isfinite(array)):
         bad = array[~np.isfinite(array)].flat[0]
         raise InputError(f"{name} must be finite, got {bad}.")
+    if np.any(np.abs(array) > LARGEST):
+        raise InputError(
+            f"{name} must not exceed {LARGEST:g} in size, got {np.abs(array).max():g}."
+        )
     array.setflags(write=False)
     return array
 

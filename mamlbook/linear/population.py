@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from mamlbook.errors import InputError
-from mamlbook.linear.environment import Environment
+from mamlbook.linear.environment import Environment, numbers
 
 
 def q_matrix(covariance: np.ndarray, alpha: float, samples: float, steps: int = 1) -> np.ndarray:
@@ -46,9 +46,9 @@ def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float, steps: 
     E_m(w) = 1/2 sum_k p_k [ (w - mu_k)' Q_k^(m) (w - mu_k) + tr(Q_k^(m) C_k) ]
 
     holds for every w, not only for the two solutions. The noise term that definition (2) adds is
-    `noise_risk`. Raises InputError if w does not have shape (d,).
+    `noise_risk`. Raises InputError if w does not have shape (d,) or is not finite.
     """
-    w = np.asarray(w, float)
+    w = numbers("w", w)
     if w.shape != (env.dimension,):
         raise InputError(f"w must have shape ({env.dimension},), got {w.shape}.")
     q = q_matrix(env.covariances, alpha, m, steps)
@@ -97,6 +97,13 @@ def hard_range(d: int, m: float) -> tuple[float, float] | None:
         return None
     root = math.sqrt(discriminant)
     return (1 - c - root) / (2 * (1 + c)), (1 - c + root) / (2 * (1 + c))
+
+
+def check_counts(**counts: float | None) -> None:
+    """InputError, naming the first, unless each is a whole number of at least 1."""
+    for name, count in counts.items():
+        if count is None or not (count >= 1 and math.isfinite(count) and count == int(count)):
+            raise InputError(f"{name} must be a whole number, at least 1, got {count}.")
 
 
 def check_step(alpha: float, samples: float | None) -> None:

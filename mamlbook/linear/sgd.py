@@ -8,7 +8,13 @@ import numpy as np
 
 from mamlbook.errors import InputError
 from mamlbook.linear.environment import Environment
-from mamlbook.linear.population import check_step, maml_solution, nal_solution, q_matrix
+from mamlbook.linear.population import (
+    check_counts,
+    check_step,
+    maml_solution,
+    nal_solution,
+    q_matrix,
+)
 from mamlbook.linear.stream import TaskStream
 
 BLOCK = 25  # iterations whose random numbers are drawn together
@@ -36,14 +42,20 @@ def sgd(
     weighs the families in that mean, the weights of a batch normalised to sum to 1 (C.1's
     up-weighting has (zeta, 1)). All environments (of one dimension) and repeats run side by side.
     `rate` is the outer learning rate.
-    Raises InputError for a step size, rate or count that is not positive.
+    Raises InputError for a step size or rate that is not positive, for what is no count (data are
+    drawn, so n2 is finite), and for an emphasis that does not weigh the families.
     """
     if alpha is not None:
         check_step(alpha, n2)
-    _check_positive(n1=n1, rate=rate, iterations=iterations, repeats=repeats, batch=batch)
+    check_counts(n1=n1, n2=n2, iterations=iterations, repeats=repeats, batch=batch)
+    if not (rate > 0 and math.isfinite(rate)):
+        raise InputError(f"rate must be positive and finite, got {rate}.")
+    families = environments[0].weights.size
+    if emphasis is not None:
+        _check_emphasis(emphasis, families)
     draw = TaskStream(environments, rng)
     w = np.zeros((len(environments), repeats, environments[0].dimension))
-    weighs = np.ones(environments[0].weights.size) if emphasis is None else np.array(emphasis)
+    weighs = np.ones(families) if emphasis is None else np.array(emphasis, float)
     for start in range(0, iterations, BLOCK):
         tasks = draw.tasks((min(BLOCK, iterations - start), len(environments), repeats * batch))
         inner = None if alpha is None else draw.data(tasks, n2)
@@ -67,6 +79,8 @@ def expected_shares(env: Environment, emphasis: Sequence[float], batch: int) -> 
     E[ c_k e_k / sum_j c_j e_j ] over the multinomial counts c of the batch. Up-weighted SGD has
     the mean, hence the limit, of an environment with these weights.
     """
+    check_counts(batch=batch)
+    _check_emphasis(emphasis, env.weights.size)
     emphasis = np.asarray(emphasis, float)
     shares = np.zeros(env.weights.size)
     for counts in itertools.product(range(batch + 1), repeat=env.weights.size):
@@ -92,6 +106,7 @@ def sampled_risk(
     Shape (environments, repeats).
     """
     check_step(alpha, m)
+    check_counts(m=m, draws=draws)
     settings, repeats, _ = w.shape
     stream = TaskStream(environments, rng)
     total = np.zeros((settings, repeats))
@@ -120,7 +135,9 @@ def sgd_mean(
     return goal - np.linalg.matrix_power(contraction, iterations) @ goal
 
 
-def _check_positive(**counts: float) -> None:
-    for name, value in counts.items():
-        if not value > 0:
-            raise InputError(f"{name} must be positive, got {value}.")
+def _check_emphasis(emphasis: Sequence[float], families: int) -> None:
+    given = np.asarray(emphasis)
+    if given.shape != (families,) or not np.all(given > 0) or not np.all(np.isfinite(given)):
+        raise InputError(
+            f"emphasis must be {families} positive numbers, one for each family, got {emphasis}."
+        )

@@ -5,7 +5,7 @@ import numpy as np
 from mamlbook.errors import InputError
 from mamlbook.linear.empirical import apply
 from mamlbook.linear.environment import Environment
-from mamlbook.linear.population import check_step
+from mamlbook.linear.population import check_counts, check_step
 from mamlbook.linear.stream import Data, Tasks, TaskStream
 
 TOGETHER = 20_000  # episodes drawn at a time
@@ -47,16 +47,16 @@ def trained(
     Every repeat draws T tasks, and tau episodes of each with n1 outer and n2 inner samples; NAL
     takes n1 samples of each task, once. `tasks` is T, or the families (T,) of given tasks: then
     only their data are drawn again, and the families must be single tasks (spread 0).
-    Raises InputError for those, for a count that is not positive, and for data that leave a
+    Raises InputError for those, for what is no count, and for data that leave a
     direction of w undetermined.
     """
     if alpha is not None:
         check_step(alpha, n2)
     given = isinstance(tasks, np.ndarray)
     total = tasks.size if given else tasks
-    for name, value in {"n1": n1, "tasks": total, "tau": tau, "repeats": repeats}.items():
-        if not value > 0:
-            raise InputError(f"{name} must be positive, got {value}.")
+    check_counts(n1=n1, tasks=total, tau=tau, repeats=repeats)
+    if alpha is not None:
+        check_counts(n2=n2)
     if given and np.any(env.spreads):
         raise InputError("Given tasks are named by their families, so these must have spread 0.")
     if (samples := total * tau * n1) < env.dimension:

@@ -1,20 +1,23 @@
-"""What a claim is, and the table of many."""
+"""What a claim is, and the table of many. In every text, $...$ is mathematics in TeX."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import pandas as pd
 
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.records import Record, load
 
+PAPERS = {"omniglot": 20_000, "cifar100": 10_000}  # outer steps, by data set
+
 
 @dataclass(frozen=True)
 class Judged:
-    """What was measured, beside the paper's value if it prints one, and the checks.
+    """What was measured, in sentences, the paper's value if it prints one, and the checks.
 
-    checks: what must be so -> whether it is.
+    checks: what must be so, as a sentence with its threshold -> whether it is.
     """
 
     measured: str
@@ -34,12 +37,34 @@ class Claim:
     item: str = ""
 
     @property
+    def name(self) -> str:
+        """The name of its judge, by which a page finds it."""
+        return self.judge.__name__
+
+    @property
     def preview(self) -> bool:
-        """Whether the record was made with less than the item's full budget."""
+        """Whether the networks were trained with less than the paper's budget."""
         if not self.item:
             return False
-        full, spent = ITEMS[self.item].settings(), record(self.item).provenance["settings"]
-        return any(spent[name] < getattr(full, name) for name in ("iterations", "seeds", "filters"))
+        spent = record(self.item).provenance["settings"]
+        paper = (PAPERS[ITEMS[self.item].data], 5, 64)
+        return any(has < full for has, full in zip(_budget(spent), paper, strict=True))
+
+    @property
+    def budget(self) -> str:
+        """On how much training it rests, in a sentence; empty if on none."""
+        if not self.item:
+            return ""
+        steps, seeds, filters = _budget(record(self.item).provenance["settings"])
+        return (
+            f"It rests on {steps:,} outer steps (the paper: {PAPERS[ITEMS[self.item].data]:,}), "
+            f"{seeds} seed{'s' * (seeds > 1)} and {filters} filters."
+        )
+
+
+def _budget(spent: dict[str, Any]) -> tuple[int, int, int]:
+    """Outer steps, seeds and filters of a record's settings."""
+    return spent.get("until") or spent["iterations"], spent["seeds"], spent["filters"]
 
 
 record = cache(load)
@@ -74,13 +99,15 @@ def verdict(judged: Judged) -> str:
 
 
 def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
-    """A row for each claim: reference, claim, page, measured, paper, verdict, whether it is of a
-    preview, and the checks that failed."""
+    """A row for each claim: name, reference, claim, page, measured, paper, verdict, whether it is
+    of a preview, on what training it rests, how many checks there are, and a list of those that
+    failed."""
     lines = []
     for each in all_claims:
         judged = each.judge()
         lines.append(
             {
+                "name": each.name,
                 "reference": each.reference,
                 "claim": each.says,
                 "page": each.page,
@@ -88,7 +115,9 @@ def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
                 "paper": judged.paper,
                 "verdict": verdict(judged),
                 "preview": each.preview,
-                "failed": "; ".join(name for name, held in judged.checks.items() if not held),
+                "budget": each.budget,
+                "checks": len(judged.checks),
+                "failed": [name for name, held in judged.checks.items() if not held],
             }
         )
     return pd.DataFrame(lines)

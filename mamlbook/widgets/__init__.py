@@ -12,6 +12,8 @@ import numpy as np
 import traitlets
 from PIL import Image
 
+from mamlbook.diagnose import evidence
+
 HERE = Path(__file__).parent
 
 
@@ -131,12 +133,17 @@ class OwnTasks(anywidget.AnyWidget):
     """The reader's own table of tasks, diagnosed in the page as `mamlbook.diagnose` does it.
 
     examples: name -> {"table" (CSV text), "task", "target", "features", "adapt", "support"}; the
-    first is shown at the start.
+    first is shown at the start. `coverages` are those of `evidence.coverages`.
     """
 
     _esm = _script("diagnose", "own")
     _css = STYLE + (HERE / "own.css").read_text(encoding="utf-8")
     examples = traitlets.Dict().tag(sync=True)
+    coverages = traitlets.List().tag(sync=True)
+
+    @traitlets.default("coverages")
+    def _coverages(self) -> list[dict[str, float]]:
+        return evidence.coverages()
 
 
 def _sheet(images: np.ndarray) -> np.ndarray:

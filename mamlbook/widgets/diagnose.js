@@ -1,7 +1,7 @@
 // The diagnosis of `mamlbook.diagnose`, step by step the same: see there for what each part means.
 
 const FOLDS = 10, SPLITS = 8, GRID = 12, SPARE = 3, LEAST = 10, ITERATIONS = 60, AT_MOST = 200;
-const THRESHOLD = 1.05, POWER = 0.8416;
+const STILL = 1e-8, THRESHOLD = 1.05, POWER = 0.8416;
 const PENALTIES = [1e-6, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
@@ -284,7 +284,7 @@ function diagnosed(rows, { support: m, adapt, steps = [1, 5] }) {
   const widest = Math.max(...splits.flat().map(({ support }) => steepest(support, adapted)));
   const loops = steps.flatMap((count) => range(GRID).flatMap((k) => {
     const alpha = (1.9 / limit) * 50 ** (-k / (GRID - 1));
-    if (count > 1 && alpha * widest >= 2) return [];
+    if (count > 1 && alpha * widest >= 1) return [];
     const made = count === 1
       ? moments.map((moment) => quadraticOf(moment, alpha, m))
       : splits.map((task) => stepsOf(task, adapted, alpha, count));
@@ -297,7 +297,7 @@ function diagnosed(rows, { support: m, adapt, steps = [1, 5] }) {
   const level = adapt === "intercept" ? moments : rows.map((z) => momentsOf(z, mask("intercept")));
   const within = rows.map((z, i) => {
     const n = z.length, centre = one[i][0];
-    return matrix(q, q, (a, b) => (a === 0 ? centre[b] : b === 0 ? 0 : ((one[i][a][b] - centre[a] * centre[b]) * n) / (n - 1)));
+    return matrix(q, q, (a, b) => (a === 0 ? centre[b] : b === 0 ? 0 : ((one[i][a][b] - centre[a] * centre[b]) * n) / (n - 1) + (a === b && a < q - 1 ? STILL : 0)));
   });
   const shares = range(GRID).map((k) => 0.7 ** k);
   const mixed = rows.map(() => 0);

@@ -30,14 +30,18 @@ function parsed(text) {
   const [head, ...rows] = cells(text);
   if (!head || !rows.length) throw new Error("This is no table: give a header line and one row for each observation.");
   const names = head.map((name) => name.trim());
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const twice = names.find((name, i) => name && names.indexOf(name) !== i);
   if (twice !== undefined) throw new Error(`The column name “${twice}” stands twice; rename one.`);
-  if (names.length < 3) throw new Error("A table needs at least three columns: the task, the target, and a feature.");
+  if (names.filter(Boolean).length < 3) throw new Error("A table needs at least three columns: the task, the target, and a feature.");
   const ragged = rows.findIndex((row) => row.length !== names.length);
   if (ragged >= 0) throw new Error(`Row ${ragged + 2} has ${rows[ragged].length} cells where the header has ${names.length}; mend it.`);
   if (rows.length > MOST_ROWS) throw new Error(`The page takes up to ${MOST_ROWS} rows; for more use the command line below.`);
   return { names, rows };
 }
+
+/** What to do about a cell that is no number. */
+const remedy = (cell) => /^[-+]?[\d.,'\s]*\d\s?%?$/.test(cell.trim())
+  ? "write it like 1234.5, with a decimal point and nothing else between the digits" : "choose other columns";
 
 const numeric = (cell) => cell.trim() !== "" && Number.isFinite(Number(cell));
 
@@ -49,7 +53,7 @@ function prepared({ names, rows }, { task, target, features, support }) {
   const columns = [...features, target].map((name) => {
     const at = names.indexOf(name);
     const bad = rows.find((row) => !numeric(row[at]));
-    if (bad) throw new Error(bad[at].trim() ? `In column “${name}” there is “${bad[at].slice(0, 40)}”, no number; choose other columns.` : `Column “${name}” has empty cells; drop those rows or fill them.`);
+    if (bad) throw new Error(bad[at].trim() ? `In column “${name}” there is “${bad[at].slice(0, 40)}”, no number; ${remedy(bad[at])}.` : `Column “${name}” has empty cells; drop those rows or fill them.`);
     return rows.map((row) => Number(row[at]));
   });
   const groups = new Map();
@@ -82,7 +86,7 @@ function prepared({ names, rows }, { task, target, features, support }) {
   };
 }
 
-function sentenceOf({ kind, gain, alternative }, support) {
+function sentenceOf({ kind, gain, alternative }, support, known) {
   const heading = {
     pays: "MAML’s initialization pays",
     "pays-but": `MAML’s initialization pays, but the method “${alternative ? METHODS[alternative.name] : ""}” is better`,
@@ -91,7 +95,8 @@ function sentenceOf({ kind, gain, alternative }, support) {
   }[kind];
   const said = [
     element("strong", {}, heading), `: after adapting on ${support} rows, NAL’s loss is `, shown("gain", gain.value),
-    " times MAML’s (95 % interval ", shown("low", gain.low), " to ", shown("high", gain.high), ")",
+    " times MAML’s (interval ", shown("low", gain.low), " to ", shown("high", gain.high),
+    `, measured coverage ${Math.round(known.gain_low)} to ${Math.round(known.gain_high)} %)`,
   ];
   if (alternative)
     said.push("; the loss of the better of the two is ", shown("other", alternative.value), " times (",
@@ -128,7 +133,7 @@ function planeOf(tasks, names) {
 
 function render({ model, el }) {
   el.classList.add("mb-widget");
-  const choices = model.get("examples");
+  const choices = model.get("examples"), covered = model.get("coverages");
   let table = null;
   const area = element("textarea", { class: "mb-paste", rows: 5, spellcheck: "false", "aria-label": "Your table, as CSV text" });
   const file = element("input", { type: "file", accept: ".csv,.txt,.tsv", "aria-label": "Choose a CSV file" });
@@ -183,7 +188,7 @@ function render({ model, el }) {
       if (asked.task === asked.target) throw new Error("Task and target must be different columns.");
       const ready = prepared(table, asked);
       const found = diagnosed(ready.rows, asked);
-      sentence.replaceChildren(...sentenceOf(found, asked.support));
+      sentence.replaceChildren(...sentenceOf(found, asked.support, covered.findLast((each) => each.tasks <= ready.tasks.length)));
       picture.style.display = "";
       picture.replaceChildren(planeOf(found.tasks, ready.tasks));
       const helped = found.tasks.filter((t) => t.change > 0).length;
@@ -204,10 +209,10 @@ function render({ model, el }) {
     }
   };
   const list = (wanted) => {
-    const chosen = wanted ?? table.names.filter((name) => name !== task.input.value && name !== target.input.value &&
+    const chosen = wanted ?? table.names.filter((name) => name && name !== task.input.value && name !== target.input.value &&
       numeric(table.rows[0][table.names.indexOf(name)]));
     features.replaceChildren(element("legend", {}, "features"), ...table.names
-      .filter((name) => name !== task.input.value && name !== target.input.value)
+      .filter((name) => name && name !== task.input.value && name !== target.input.value)
       .map((name) => {
         const box = element("input", { type: "checkbox", value: name });
         box.checked = chosen.includes(name);
@@ -224,9 +229,10 @@ function render({ model, el }) {
       clear(error.message);
       return;
     }
-    for (const { input } of [task, target]) input.replaceChildren(...table.names.map((name) => element("option", { value: name }, name)));
-    task.input.value = asked.task ?? table.names[0];
-    target.input.value = asked.target ?? table.names.at(-1);
+    const named = table.names.filter(Boolean); // row numbers often have none
+    for (const { input } of [task, target]) input.replaceChildren(...named.map((name) => element("option", { value: name }, name)));
+    task.input.value = asked.task ?? named[0];
+    target.input.value = asked.target ?? named.at(-1);
     adapt.input.value = asked.adapt ?? adapt.input.value;
     support.value = asked.support ?? support.value;
     list(asked.features);

@@ -32,11 +32,11 @@ PRIVATE = {
 QUERY = {r"\btargets?\b": "query set"}
 PAGES = ["README", "intro", "running", "reference", *sorted(
     path.stem for path in (ROOT / "chapters").iterdir() if path.suffix in (".md", ".ipynb")
-    and path.stem not in ("verdict", "world")
+    and path.stem != "world"
 )]  # fmt: skip
 MODULES = [
     *sorted(path for folder in ("mamlbook", "tools", "benchmarks") for path in
-            (ROOT / folder).rglob("*.py") if path.parent.name != "verdict"),
+            (ROOT / folder).rglob("*.py")),
     *sorted((ROOT / "mamlbook").rglob("*.js")),
     *sorted((ROOT / "tools").rglob("*.js")),
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from mamlbook.diagnose import TableError, diagnose, from_arrays, from_frame, rea
 from tests.diagnose.tables import confounded
 from tools import ROOT
 
-STORMS = ROOT / "chapters" / "data" / "storms.csv"
+RADON = ROOT / "chapters" / "data" / "radon.csv"
 
 
 def frame(seed: int = 0, tasks: int = 14, rows: int = 9) -> pd.DataFrame:
@@ -124,6 +124,64 @@ def test_files_that_are_no_tables(text, sentence, tmp_path, capsys):
     assert sentence in said.err and said.err.count("\n") == 1 and said.out == ""
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda text: text.replace("shop,", "Shop,", 1), "did you mean 'Shop'?"),
+        (lambda text: "# from the till\n" + text, "more cells than its first line has names"),
+        (lambda text: text.replace(",-0.", ",EUR ", 1), ", no number; leave it out with"),
+        (lambda text: text.replace(",", "|"), "the table has shop|size|price|sales."),
+        (lambda text: text.replace(",0.", ",1.200.", 1), "write it like 1234.5, with a decimal"),
+        (lambda text: text.replace("shop 3,", ",", 1), "1 row has no task"),
+        (lambda text: text.replace("price", " size"), "'size' stands twice"),
+    ],
+)
+def test_messy_files_are_refused_by_what_is_wrong(change, sentence, tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_text(change(frame().to_csv(index=False)))
+    assert main(["diagnose", str(path), "--task", "shop", "--target", "sales"]) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_messy_files_are_read_as_the_plain_one(tmp_path):
+    """A byte order mark, other separators, spaces, row numbers, a last comma, blank lines."""
+    table = frame()
+    plain = table.to_csv(index=False)
+    texts = {
+        "mark": "\ufeff" + plain,
+        "semicolons": table.to_csv(index=False, sep=";"),
+        "tabs": table.to_csv(index=False, sep="\t"),
+        "spaces": plain.replace(",", " , "),
+        "row numbers": table.to_csv(),
+        "last comma": plain.replace("\n", ",\n"),
+        "blank lines": plain.replace("\n", "\r\n\r\n"),
+        "huge whole numbers": table.assign(size=[int(x * 1e30) for x in table["size"]]).to_csv(),
+    }
+    expected = diagnose(from_frame(table, "shop", "sales")).methods["loss"].to_numpy()
+    for name, text in texts.items():
+        (tmp_path / "t.csv").write_text(text, newline="")
+        tasks = from_frame(read(tmp_path / "t.csv", "shop"), "shop", "sales")
+        assert tasks.features == ["size", "price"], name
+        assert diagnose(tasks).methods["loss"].to_numpy() == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_tasks_name_is_what_the_file_says(tmp_path):
+    """Namibia's code is NA, and shop 007 is not shop 7."""
+    table = frame()
+    written = ["NA", "007", "7", "1e3", "1000", *"abcdefghi"]
+    names = dict(zip(table["shop"].unique(), written, strict=True))
+    table["shop"] = table["shop"].map(names)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    tasks = from_frame(read(tmp_path / "t.csv", "shop"), "shop", "sales")
+    assert tasks.names == written
+
+
+def test_an_option_with_commas_is_explained():
+    with pytest.raises(TableError, match="separate names by spaces, --features size price"):
+        from_frame(frame(), "shop", "sales", ["size,price"])
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
 def test_noise_for_a_file(suffix, tmp_path):
     path = tmp_path / f"table{suffix}"
@@ -199,7 +257,7 @@ def test_pairs_must_agree():
 
 
 def test_the_command_writes_record_pictures_and_a_page_of_its_own(tmp_path, capsys):
-    arguments = [str(STORMS), "--task", "storm", "--target", "pressure", "--steps", "1"]
+    arguments = [str(RADON), "--task", "county", "--target", "log_radon", "--steps", "1"]
     where = ["--out", str(tmp_path / "a"), "--html", str(tmp_path / "b" / "report.html")]
     assert main(["diagnose", *arguments, *where]) == 0
     printed = capsys.readouterr().out

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import hashlib
 import io
 import lzma
@@ -6,13 +7,14 @@ import os
 import tarfile
 import time
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from mamlbook.fewshot import decode, images
+from mamlbook.fewshot import decode, images, pictures
 from mamlbook.fewshot.decode import DataError
 
 ALPHABETS = {"background": ("Greek", "Latin"), "evaluation": ("Tifinagh",)}
@@ -214,3 +216,93 @@ def test_omniglot_is_decoded_within_20_seconds(real_data):
     start = time.perf_counter()
     decode.omniglot(tuple(folder / name for name in images.SOURCES["omniglot"].files[0]))
     assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize(
+    "cause", ["read-only", "no home", "full disk", "no home, old platformdirs"]
+)
+def test_a_cache_that_cannot_be_written_is_a_warning(small, tmp_path, monkeypatch, cause):
+    _, cache, _ = small
+    if cause == "read-only":  # the superuser may write anywhere, but not below a file
+        cache.write_text("")
+    elif cause == "no home":
+        monkeypatch.setattr(images.pooch, "os_cache", no_home)
+    elif cause == "no home, old platformdirs":
+        monkeypatch.setattr(images.pooch, "os_cache", lambda name: "~/.cache/mamlbook")
+        monkeypatch.chdir(tmp_path)
+    else:
+        monkeypatch.setattr(os, "fsync", lambda handle: full_disk())
+    with pytest.warns(UserWarning, match="are not kept in .*so each command decodes them again"):
+        held = images.load("omniglot")
+    assert held.digest == images.SOURCES["omniglot"].digest
+    assert not (tmp_path / "~").exists()
+    if cause == "full disk":
+        assert not list(cache.iterdir())
+
+
+def no_home(name):
+    raise RuntimeError("could not determine the home directory")
+
+
+def full_disk():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def set_bits(path, at, value):
+    """Write a field of both headers, local and central, of a zip archive's first member."""
+    data = bytearray(path.read_bytes())
+    for header, offset in ((b"PK\x03\x04", at), (b"PK\x01\x02", at + 2)):
+        begin = data.find(header) + offset
+        data[begin : begin + 2] = value.to_bytes(2, "little")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("at", "value", "said"), [(6, 1, "password"), (8, 77, "compression")])
+def test_an_encrypted_zip_and_an_unknown_compression_are_one_sentence(small, at, value, said):
+    files, _, _ = small
+    set_bits(files[0], at, value)
+    with pytest.raises(DataError, match=f"{files[0].name} is truncated or damaged .*{said}"):
+        images.load("omniglot")
+
+
+def bomb(side):
+    """A PNG of side x side pixels of one bit that is a few bytes long: its header alone."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+    size = side.to_bytes(4, "big")
+    header = chunk(b"IHDR", size + size + bytes([1, 0, 0, 0, 0]))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [200, 12_000, 60_000])
+def test_a_drawing_that_would_fill_the_memory_is_refused(small, side):
+    files, _, _ = small
+    with zipfile.ZipFile(files[0]) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    held[next(iter(held))] = bomb(side)
+    with zipfile.ZipFile(files[0], "w") as archive:
+        for name, data in held.items():
+            archive.writestr(name, data)
+    with pytest.raises(DataError, match="A drawing of Omniglot's Greek/character01 cannot be read"):
+        images.load("omniglot")
+
+
+@pytest.mark.parametrize("side", [12_000, 60_000])
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, side):
+    (tmp_path / "a.png").write_bytes(bomb(side))
+    with pytest.raises(DataError, match=r"a\.png cannot be read .*decompression bomb"):
+        pictures.read([tmp_path / "a.png"], 28, "grey")
+
+
+def test_links_that_lead_in_a_circle_are_one_sentence(tmp_path):
+    path = tmp_path / "cifar-100-binary.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, target in (("train.bin", "test.bin"), ("test.bin", "train.bin")):
+            link = tarfile.TarInfo(f"cifar-100-binary/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    with pytest.raises(DataError, match="is truncated or damaged"):
+        decode.cifar100((path,))

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mamlbook import __main__, fewshot
-from mamlbook.fewshot import evaluation, images, learners, models, pictures, training
+from mamlbook.fewshot import classifier, evaluation, images, learners, models, pictures, training
 from mamlbook.fewshot.images import from_arrays, from_folder
 from mamlbook.fewshot.settings import Cell, Omniglot
 from mamlbook.fewshot.tasks import labels
@@ -68,6 +68,16 @@ def test_adapt_and_predict_do_what_evaluation_does(cell, characters, exported):
             )  # fmt: skip
             torch.testing.assert_close(adapted.theta, given, rtol=1e-5, atol=1e-6)
     assert not model.labels  # as it was
+
+
+def test_a_classifiers_card_says_how_it_was_trained(cell, characters, tmp_path):
+    how = classifier.Classifier(batches=2, images=8)
+    trained = classifier.fit(how, cell, characters)
+    model = models.load(models.export(trained, characters, tmp_path, classifier=how))
+    assert torch.equal(model.theta, trained.theta)
+    assert model.card["algorithm"] == "classifier" and "-classifier-" in model.card["name"]
+    assert model.card["classifier"] == dataclasses.asdict(how)
+    assert model.card["budget"] | {"seconds": 0} == {"iterations": 2, "planned": 2, "seconds": 0}
 
 
 def test_what_a_model_cannot_do_it_says(exported, tmp_path):

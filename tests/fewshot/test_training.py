@@ -98,6 +98,28 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(characters, tmp_path,
     assert torch.equal(again.theta, whole[0].theta)
 
 
+@pytest.mark.parametrize("iteration", [50, 74, "75", None, 75.5, True])
+def test_a_checkpoint_whose_iteration_was_edited_is_passed_over(tmp_path, whole, iteration):
+    """Its schedule and its tasks would begin at another step than its optimizer."""
+    shutil.copytree(whole[1], tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "00000075.json"
+    run = json.loads(path.read_bytes())
+    path.write_text(json.dumps(run | {"iteration": iteration}))
+    with pytest.warns(UserWarning, match=r"00000075\.json is damaged .*iteration"):
+        assert checkpoints.latest(tmp_path, run["run"]).iteration == 50
+
+
+def test_a_renamed_checkpoint_is_passed_over(tmp_path, whole):
+    shutil.copytree(whole[1], tmp_path, dirs_exist_ok=True)
+    for kind in ("json", "safetensors"):
+        (tmp_path / f"00000075.{kind}").rename(tmp_path / f"00000080.{kind}")
+    path = tmp_path / "00000080.json"
+    run = json.loads(path.read_bytes())
+    path.write_text(json.dumps(run | {"iteration": 80}))
+    with pytest.warns(UserWarning, match=r"00000080\.json is damaged .*optimizer"):
+        assert checkpoints.latest(tmp_path, run["run"]).iteration == 50
+
+
 def test_checkpoints_of_another_run_are_refused(characters, tmp_path):
     quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
     other = dataclasses.replace(SMALL, inner_rate=0.2)

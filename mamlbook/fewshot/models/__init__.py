@@ -28,6 +28,7 @@ from safetensors.torch import save as save_tensors
 from mamlbook import records
 from mamlbook.errors import InputError
 from mamlbook.fewshot import passes
+from mamlbook.fewshot.classifier import Classifier
 from mamlbook.fewshot.learners import Learner
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.pictures import Preparation
@@ -78,7 +79,8 @@ def pretrained(
     """The network behind a cell of a table, by the words of the table.
 
     data: "omniglot" or "cifar100"; setting: "large", "small", or "p=0.5" and so on; algorithm:
-    "maml", "nal-1", ... Raises ModelError, naming those that there are, if it is not one of them.
+    "maml", "nal-1", "classifier", ... Raises ModelError, naming those that there are, if it is
+    not one of them.
     """
     return load(name_of(data, setting, algorithm, configuration, seed))
 
@@ -156,10 +158,18 @@ def predict(model: Model, images: np.ndarray) -> list:
     return [model.labels[place] for place in probabilities(model, images).argmax(1)]
 
 
-def export(trained, images, folder: Path = SHIPPED, *, commit: str | None = None) -> Path:
+def export(
+    trained,
+    images,
+    folder: Path = SHIPPED,
+    *,
+    commit: str | None = None,
+    classifier: Classifier | None = None,
+) -> Path:
     """Write a trained cell (`training.at`, `training.train`) as a model, evaluated; its path.
 
-    commit: of the code that trained it; by default that of the present code.
+    commit: of the code that trained it; by default that of the present code. classifier: if the
+    network was trained by `classifier.fit` for the cell's tasks, how; the model is then named so.
     """
     from mamlbook.fewshot import evaluation
     from mamlbook.fewshot.settings import Seeds
@@ -174,7 +184,8 @@ def export(trained, images, folder: Path = SHIPPED, *, commit: str | None = None
     problem = settings.problem(images, Seeds.of(cell.seed).split)
     network, tensors = settings.network, settings.network.named(theta)
     blob = save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()})
-    name = name_of(data, settings.name, settings.algorithm, settings.configuration, cell.seed)
+    algorithm = "classifier" if classifier else settings.algorithm
+    name = name_of(data, settings.name, algorithm, settings.configuration, cell.seed)
     card = {
         "name": name,
         "data": {"name": settings.data, "sha256": images.digest},
@@ -183,13 +194,14 @@ def export(trained, images, folder: Path = SHIPPED, *, commit: str | None = None
             split: {"easy": _groups(mixture.easy, images), "hard": _groups(mixture.hard, images)}
             for split, mixture in problem.evaluation.items()
         },
-        "algorithm": settings.algorithm,
+        "algorithm": algorithm,
         "configuration": settings.configuration,
         "settings": asdict(settings),
+        **({"classifier": asdict(classifier)} if classifier else {}),
         "seed": cell.seed,
         "budget": {
             "iterations": trained.iterations,
-            "planned": settings.iterations,
+            "planned": classifier.batches if classifier else settings.iterations,
             "seconds": round(trained.seconds, 1),
         },
         "evaluation": rows[kept].to_dict("records"),

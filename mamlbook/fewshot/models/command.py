@@ -1,12 +1,13 @@
 """`python -m mamlbook adapt` and `export`: a trained network on a folder, a cell as a model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from mamlbook.errors import InputError
 from mamlbook.fewshot import images, models, pictures, training
+from mamlbook.fewshot.classifier import Classifier, fit
 from mamlbook.fewshot.decode import DataError
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 
@@ -58,6 +59,28 @@ def export_cifar(
 ) -> None:
     """Write a trained cell of Table 2 as a model; its settings as `train cifar` had them."""
     _export(settings, seed, runs, iteration, commit, out)
+
+
+def export_classifier(
+    classifier: Annotated[Classifier, tyro.conf.OmitArgPrefixes],
+    setting: Literal["large", "small"] = "large",
+    configuration: Literal["text", "lineage", "strided"] = "lineage",
+    seed: int = 0,
+    out: Path = Path("runs/models"),
+) -> None:
+    """Train a plain classifier of all of Table 1's training characters; write it as a model.
+
+    Args:
+        setting: whose training characters.
+        configuration: of the network and the inner loop that adapts it.
+        seed: of the split of the alphabets, the initialization and the batches.
+        out: the folder to write to.
+    """
+    settings = Omniglot(setting=setting, algorithm="nal-1", configuration=configuration)
+    held = images.load(settings.data)
+    with training.single_threaded():
+        trained = fit(classifier, Cell(settings, seed), held)
+        print(models.export(trained, held, out, classifier=classifier))
 
 
 def _export(
