@@ -1,4 +1,4 @@
-"""What a host needs: workflows whose actions are pinned, and a folder that any host serves whole."""
+"""What a host needs: workflows with pinned actions, and a folder that any host serves whole."""
 
 import re
 import subprocess
