@@ -61,6 +61,8 @@ def _never_idle(app: Sphinx, *_: object) -> list[str]:
 
 def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
+        # GitHub Pages would otherwise leave out the folders whose names begin with _.
+        (Path(app.outdir) / ".nojekyll").touch()
         static = Path(app.outdir) / "_static"
         module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
         shutil.copyfile(module, static / "anywidget.js")
