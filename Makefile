@@ -2,6 +2,11 @@
 # Both make their own environment in .venv on first use; PYTHON names the interpreter for it.
 PYTHON ?= python3
 VENV ?= .venv
+# The tested versions; CONSTRAINTS=/dev/null takes the newest ones.
+CONSTRAINTS ?= constraints.txt
+# A further index for torch. https://download.pytorch.org/whl/cpu has the build without CUDA, some
+# 200 MB; PyPI's Linux build brings the CUDA libraries, several GB.
+TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 
 .PHONY: book test lint chapters bench env clean
@@ -28,7 +33,7 @@ env: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fewshot,cluster,book,test]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[fewshot,cluster,book,test]'
 	touch $@
 
 clean:

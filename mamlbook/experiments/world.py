@@ -1,7 +1,7 @@
 """A world with dials: the grid of pairs of networks, NAL's and MAML's, beside the theory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from io import BytesIO
 from itertools import product
@@ -27,6 +27,7 @@ from mamlbook.world.renderer import Pen
 from mamlbook.world.training import Recipe, Setting
 
 FOLDER = Path("runs/world")
+ARRAYS = tuple(one.name for one in fields(Measured) if one.name != "seeds")
 CENTRE = (0.25, 10.0, 100)
 """The position from which the dials are turned one at a time, and where claims are judged."""
 
@@ -37,6 +38,7 @@ class Variant:
 
     network: Network | None = None
     pen: Pen | None = None
+    logistic: bool = False
     optimizer: str = "adam"
     rate: float = 3e-3
 
@@ -44,7 +46,8 @@ class Variant:
     def recipe(self) -> Recipe:
         """The recipe with that change."""
         network, pen = self.network or Network(), self.pen or Pen()
-        return Recipe(network=network, pen=pen, optimizer=self.optimizer, rate=self.rate)
+        changed = {name: getattr(self, name) for name in ("logistic", "optimizer", "rate")}
+        return Recipe(network=network, pen=pen, **changed)
 
 
 RECIPES = {
@@ -54,8 +57,9 @@ RECIPES = {
     "latent-4": Variant(Network(code=4), Pen(across=3, along=1, bend=0.2)),
     "thick-pen": Variant(pen=Pen(width=0.2, bend=0.12)),
     "sgd": Variant(optimizer="sgd", rate=3e-2),
+    "logistic": Variant(logistic=True),
 }
-VARIANTS = ("convolutional", "latent-4", "thick-pen", "sgd")
+VARIANTS = ("convolutional", "latent-4", "thick-pen", "sgd", "logistic")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class World:
 
     The positions are taken from the centre outwards: first those that differ from the centre in
     one dial, then the unseen ones and the variants, then those that differ in two dials and in
-    three. Each is a cell, kept in runs/world when it is done; a command that was cut goes on.
+    three. Each is a cell, kept in runs/world when it is done; a command that was cut goes on. So
+    does one that finds a record of other positions, if its code and settings were the same.
     """
 
     hardnesses: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -79,12 +84,12 @@ class World:
     unseen_seed: int = 20261127
     """The seed of that draw, chosen with the rules and before any of them was run."""
     variants: tuple[str, ...] = VARIANTS
-    """Other networks, renderers and optimizers, at the centre and at equal hardness."""
+    """Other networks, renderers, optimizers and losses, at the centre and at equal hardness."""
     seeds: int = 5
     """Pairs of networks at every position."""
     tasks: int = 400
     """Test tasks of each pair, half of them hard."""
-    cells: int = 294
+    cells: int = 296
     """How many positions are taken, from the first on; all of them are the default."""
     workers: int = 1
     """Processes that train at once."""
@@ -158,25 +163,63 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     - readout: the gain where the readout alone is trained and adapts (without biases); position
       and risk are MAML's; theory: Proposition 1 with the inner learning rate 1/rho_E.
 
-    Arrays, a row for each pair in the order of the rows: risks (pairs, function, kernel), NAL
-    first; r2 (pairs, 2) of the implied positions; rates (pairs,), the inner learning rate; speeds
-    (pairs, 2, d), eigenvalues of rate * tangent kernel, ascending; lines (pairs, 2, 2), the same
-    kernel along the hard centre and across; contrast (pairs, 2, 2), implied positions from easy
-    and from hard images; seconds (pairs,), what training and measuring took.
-    Beside them the weights of one pair, see `shipped`.
+    Where labels are probabilities there is no theory (NaN) and no readout.
+
+    Arrays: those of `Measured`, a row for each pair in the order of the rows, with NaN where a
+    cell has no readout or a smaller latent has no further speeds; the recipes and a short `trial`
+    of the code, by which a later run knows its own; and the weights of one pair, see `shipped`.
     """
-    todo = places(settings)
     check_workers(settings.workers)
+    todo, before = places(settings), _before(settings)
+    missing = [place for place in todo if place not in before]
     function = partial(_cell, seeds=settings.seeds, tasks=settings.tasks)
     if settings.workers == 1:
-        done = [function(place) for place in todo]
+        made = [function(place) for place in missing]
     else:
-        with pool(min(settings.workers, len(todo))) as executor:
-            done = run_cells(function, todo, executor)
+        with pool(min(settings.workers, len(missing) or 1)) as executor:
+            made = run_cells(function, missing, executor)
+    found = before | dict(zip(missing, made, strict=True))
+    done = [found[place] for place in todo]
     rows = pd.DataFrame(
         row for place, own in zip(todo, done, strict=True) for row in _rows(place, own)
     )
-    return rows, _arrays(done) | shipped()
+    how = {"recipes": np.array(repr(RECIPES)), "trial": trial()}
+    return rows, _arrays(done) | shipped() | how
+
+
+def trial() -> np.ndarray:
+    """Numbers that change when the code behind a cell does: two pairs after a few steps."""
+    recipe = replace(RECIPES["dense"].recipe, steps=4, body_steps=20)
+    with single_threaded():
+        own = measure(Setting(*CENTRE[:2], 10, recipe), [0, 1], 40)
+    return np.concatenate([getattr(own, name).ravel() for name in ARRAYS if name != "seconds"])
+
+
+def _before(settings: World) -> dict[Place, Measured]:
+    """The cells of the record at hand, if they were measured with these settings and recipes, and
+    the code still does in a short trial what it did then."""
+    try:
+        record = records.load("world")
+    except records.RecordError:
+        return {}
+    same = all(
+        record.provenance["settings"].get(name) == getattr(settings, name)
+        for name in ("seeds", "tasks")
+    )
+    if not same or record.arrays.get("recipes") != repr(RECIPES):
+        return {}
+    if not np.allclose(record.arrays["trial"], trial(), rtol=1e-3, atol=1e-6):
+        return {}
+    pairs = record.rows[record.rows["part"] == "total"].reset_index(drop=True)
+    found = {}
+    for key, own in pairs.groupby(["hardness", "packing", "m", "network"]):
+        place = Place(*key)
+        arrays = {name: record.arrays[name][own.index] for name in ARRAYS}
+        arrays["speeds"] = arrays["speeds"][..., : place.setting.recipe.pen.dimension]
+        if np.isnan(arrays["readout"]).all():
+            arrays["readout"] = None
+        found[place] = Measured(seeds=own["seed"].to_numpy(), **arrays)
+    return found
 
 
 def shipped() -> dict[str, np.ndarray]:
@@ -238,6 +281,8 @@ def _cell(place: Place, seeds: int, tasks: int) -> Measured:
 @cache
 def predicted(place: Place) -> dict[str, float]:
     """The theory's gains at a position, and its positions; m is that of the test."""
+    if place.setting.recipe.logistic:
+        return dict.fromkeys(("total", "position", "kernel"), np.nan)
     env, m = place.setting.environment, place.m
     best, nal = learned_maml(env, m, env.centres[0])[0], learned_nal(env, m)
     moved = preconditioned_risk(env, nal.w, best.preconditioner, m)
@@ -285,16 +330,13 @@ def _short(value: float) -> float:
 
 
 def _arrays(done: list[Measured]) -> dict[str, np.ndarray]:
-    """The cells' arrays, one after the other; a smaller latent leaves the last speeds NaN."""
+    """The cells' arrays, one after the other, NaN where a cell has none."""
     widest = max(own.speeds.shape[-1] for own in done)
-    speeds = [
-        np.pad(own.speeds, ((0, 0), (0, 0), (0, widest - own.speeds.shape[-1])),
-               constant_values=np.nan)
-        for own in done
-    ]  # fmt: skip
-    joined = {
-        name: np.concatenate([getattr(own, name) for own in done])
-        for name in ("risks", "r2", "rates", "lines", "contrast", "seconds")
-    }
-    joined["speeds"] = np.concatenate(speeds)
-    return {name: array.astype(np.float32) for name, array in joined.items()}
+    full = []
+    for own in done:
+        lacks = widest - own.speeds.shape[-1]
+        speeds = np.pad(own.speeds, ((0, 0), (0, 0), (0, lacks)), constant_values=np.nan)
+        none = np.full((len(own.seeds), 3), np.nan)
+        readout = none if own.readout is None else own.readout
+        full.append(replace(own, speeds=speeds, readout=readout))
+    return {name: np.concatenate([getattr(own, name) for own in full]) for name in ARRAYS}

@@ -15,7 +15,7 @@ For a network and a loss of one's own:
     adapted = maml(loss).adapt(weights, support)
 
 `backend` says by what an algorithm's gradient is computed: the closed forms of `learners` where
-they hold (the package's own network, NAL and one inner step of MAML), else autograd.
+they hold (the package's own network with NAL, MAML, ANIL or BOIL), else autograd.
 """
 
 from collections.abc import Callable, Iterable
@@ -227,14 +227,15 @@ def backend(algorithm: Algorithm) -> Learner | None:
         return None
     if outer is all_examples:
         return Learner("nal", inner.rate)
-    names = algorithm.loss.network.names
-    adapted = {name for name in names if inner.adapts(name)}
-    frozen = {name for name in names if name.endswith((".scale", ".shift"))}
-    kinds = {frozenset(names): "all", frozenset(set(names) - frozen): "weights"}
-    kind = kinds.get(frozenset(adapted))
-    if outer is not after_adaptation or inner.steps != 1 or kind is None:
+    if outer is not after_adaptation:
         return None
-    return Learner("maml-first" if inner.first_order else "maml", inner.rate, kind)
+    name = "maml-first" if inner.first_order else "maml"
+    moved = [inner.adapts(part) for part in algorithm.loss.network.names]
+    for adapted in ("all", "weights", "head", "body"):
+        learner = Learner(name, inner.rate, adapted, inner.steps)
+        if moved == [learner.adapts(part) for part in algorithm.loss.network.names]:
+            return learner
+    return None
 
 
 def outer_gradient(

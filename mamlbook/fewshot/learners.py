@@ -6,7 +6,8 @@ w' = w - alpha grad L_s(w). MAML's gradient is (I - alpha H_s(w)) grad L_t(w'): 
 support sets at the shared w, a first-order pass over the targets at each task's w', and one
 Hessian-vector product on the support sets, summed over tasks. Without H_s it is first-order MAML.
 Where the inner loop adapts only some of the parameters, those that the diagonal matrix M selects,
-w' = w - alpha M grad L_s(w) and MAML's gradient is (I - alpha H_s(w) M) grad L_t(w').
+w' = w - alpha M grad L_s(w) and MAML's gradient is (I - alpha H_s(w) M) grad L_t(w'). After K inner
+steps w_0 = w, ..., w_K it is (I - alpha H_s(w_0) M) ... (I - alpha H_s(w_K-1) M) grad L_t(w_K).
 """
 
 from collections.abc import Callable, Iterator
@@ -26,12 +27,14 @@ from mamlbook.fewshot.tasks import Episodes, labels
 @dataclass(frozen=True)
 class Learner:
     """algorithm: "maml" (exact), "maml-first" (without second derivatives) or "nal";
-    inner_rate: alpha, the step of a task's adaptation; adapted: "all" parameters, or the
-    "weights" of convolutions and head without the scales and shifts of batch norm."""
+    inner_rate: alpha, the step of a task's adaptation; adapted: "all" parameters, the "weights" of
+    convolutions and head without the scales and shifts of batch norm, the "head" alone (ANIL), or
+    the "body", all but the head (BOIL); inner_steps: K, of MAML's training."""
 
     algorithm: Literal["maml", "maml-first", "nal"]
     inner_rate: float = 0.1
-    adapted: Literal["all", "weights"] = "all"
+    adapted: Literal["all", "weights", "head", "body"] = "all"
+    inner_steps: int = 1
 
     def __post_init__(self) -> None:
         if self.algorithm not in ("maml", "maml-first", "nal"):
@@ -42,12 +45,26 @@ class Learner:
             raise InputError(
                 f"The inner rate is {self.inner_rate}; it must be positive and finite."
             )
-        if self.adapted not in ("all", "weights"):
-            raise InputError(f"adapted is {self.adapted!r}; choose 'all' or 'weights'.")
+        if self.adapted not in ("all", "weights", "head", "body"):
+            raise InputError(
+                f"adapted is {self.adapted!r}; choose 'all', 'weights', 'head' or 'body'."
+            )
+        if self.inner_steps < 1:
+            raise InputError(f"inner_steps is {self.inner_steps}; it must be at least 1.")
+
+    def adapts(self, name: str) -> bool:
+        """Whether the inner loop moves the parameters of this name (`Network.names`)."""
+        if self.adapted == "weights":
+            return not name.endswith((".scale", ".shift"))
+        return self.adapted == "all" or name.startswith("head") == (self.adapted == "head")
 
     def step(self, network: Network, gradient: torch.Tensor) -> torch.Tensor:
         """M gradient (G, size), in place: what an inner step subtracts alpha times of."""
-        return gradient if self.adapted == "all" else network.weights_only(gradient)
+        if self.adapted != "all":
+            for name, part in zip(network.names, network.parts(gradient), strict=True):
+                if not self.adapts(name):
+                    part.zero_()
+        return gradient
 
 
 def inputs(images: torch.Tensor, indices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -92,9 +109,13 @@ def outer_gradient(
 
     exact = learner.algorithm == "maml"
     x = inputs(images, episodes.support, theta.dtype)
-    _, _, tape = _losses(network, theta, x, hard, shape, tangents=exact, **how)
-    step = learner.step(network, passes.backward(network, theta, tape, len(x), **how))
-    adapted = theta.repeat_interleave(len(x) // sets, 0).sub_(step, alpha=learner.inner_rate)
+    adapted, walks = theta, []
+    for _ in range(learner.inner_steps):
+        _, _, tape = _losses(network, adapted, x, hard, shape, tangents=exact, **how)
+        step = learner.step(network, passes.backward(network, adapted, tape, len(x), **how))
+        walks.append((adapted, tape))
+        adapted = adapted.repeat_interleave(len(x) // len(adapted), 0)
+        adapted.sub_(step, alpha=learner.inner_rate)
 
     # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
     parts = 1 if (convolution or suited(theta.device)) is Gemm else len(x)
@@ -106,12 +127,14 @@ def outer_gradient(
         loss.append(loss_)
         accuracy.append(accuracy_)
     slope = torch.cat(slopes)
-    gradient = slope.unflatten(0, (sets, -1)).sum(1)
-    if exact:
+    if not exact:
+        return Outcome(_by_set(slope, sets), torch.cat(loss), torch.cat(accuracy))
+    for weights, tape in reversed(walks):
+        into = slope.clone() if len(weights) == len(x) else _by_set(slope, sets)
         direction = learner.step(network, slope)
-        curved = curvature.hessian_vector(network, theta, tape, direction, sets, **how)
-        gradient = gradient.sub_(curved, alpha=learner.inner_rate)
-    return Outcome(gradient, torch.cat(loss), torch.cat(accuracy))
+        curved = curvature.hessian_vector(network, weights, tape, direction, len(weights), **how)
+        slope = into.sub_(curved, alpha=learner.inner_rate)
+    return Outcome(slope, torch.cat(loss), torch.cat(accuracy))
 
 
 @torch.inference_mode()
@@ -159,6 +182,11 @@ def _pieces(batch: Episodes) -> Iterator[Episodes]:
     size = max(1, min(20 // batch.support.shape[1], len(batch.support) // 2))
     for start in range(0, len(batch.support), size):
         yield batch[start : start + size]
+
+
+def _by_set(slope: torch.Tensor, sets: int) -> torch.Tensor:
+    """(sets, size): the sum over the tasks of each set of slope (G, size)."""
+    return slope.unflatten(0, (sets, -1)).sum(1)
 
 
 def _losses(network, theta, x, y, shape, *, tangents=False, convolution=None):

@@ -136,10 +136,3 @@ class Network:
         if not self.mean:
             return images
         return (images - images.new_tensor(self.mean)) / images.new_tensor(self.std)
-
-    def weights_only(self, theta: torch.Tensor) -> torch.Tensor:
-        """theta (G, size) in place, with zeros for the scales and shifts of batch norm."""
-        for index, part in enumerate(self.parts(theta)[: 3 * BLOCKS]):
-            if index % 3:
-                part.zero_()
-        return theta

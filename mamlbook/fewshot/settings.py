@@ -39,6 +39,7 @@ _LINEAGE = {
     "adapted": "weights", "rotations": True, "conversion": "binary", "head": "xavier",
     "standardized": True,
 }  # fmt: skip
+ADAPTED = {"anil": "head", "boil": "body"}  # what MAML's inner loop then adapts
 # Mean and standard deviation of CIFAR-100's red, green and blue, as image code has them.
 CIFAR_MEAN, CIFAR_STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 
@@ -53,10 +54,11 @@ def configured(configuration: Configuration, algorithm: str) -> dict[str, Any]:
     `strided`: as `text`, but MAML by Adam.
     """
     _one_of("configuration", configuration, get_args(Configuration))
+    only = {"adapted": ADAPTED[algorithm]} if algorithm in ADAPTED else {}
     if configuration == "lineage":
-        return _LINEAGE
-    adam = configuration == "strided" and algorithm.startswith("maml")
-    return {**_TEXT, "optimiser": "adam" if adam else "sgd"}
+        return {**_LINEAGE, **only}
+    adam = configuration == "strided" and not algorithm.startswith("nal")
+    return {**_TEXT, "optimiser": "adam" if adam else "sgd", **only}
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Common:
     """Outer learning rate; by default the paper's, 1e-3 for MAML and 1e-6 for NAL."""
     inner_rate: float = 0.1
     """Inner learning rate."""
+    inner_steps: int = 1
+    """Inner steps of MAML in training, and at evaluation unless `steps` is given."""
     configuration: Configuration = "strided"
     """What is chosen where the paper leaves a choice; each setting that is given wins over it."""
     optimiser: Literal["sgd", "adam"] | None = None
@@ -117,7 +121,7 @@ class Common:
     validation: bool = False
     """Hold out some training classes and evaluate on them: what a search for a rate may see."""
     steps: int | None = None
-    """Adaptation steps at evaluation; by default the paper's."""
+    """Adaptation steps at evaluation; by default those of training, for NAL the paper's."""
     evaluation_tasks: int = 500
     """Tasks of each split at evaluation."""
 
@@ -125,7 +129,14 @@ class Common:
         for name, chosen in configured(self.configuration, self.algorithm).items():
             if getattr(self, name, chosen) is None:
                 object.__setattr__(self, name, chosen)
-        for name in ("iterations", "tasks", "targets", "filters", "evaluation_tasks", "steps"):
+        only = ADAPTED.get(self.algorithm, self.adapted)
+        if self.adapted != only:
+            raise InputError(f"{self.algorithm} adapts the {only}; leave `adapted` out.")
+        if self.inner_steps != 1 and self.algorithm.startswith("nal"):
+            raise InputError(f"{self.algorithm} trains without inner steps; give `steps`.")
+        for name in (
+            "iterations", "tasks", "targets", "filters", "evaluation_tasks", "steps", "inner_steps",
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None:
                 check_count(name, value)
@@ -165,7 +176,9 @@ class Common:
     @property
     def learner(self) -> Learner:
         algorithm = "nal" if self.algorithm.startswith("nal") else self.algorithm
-        return Learner(algorithm, self.inner_rate, self.adapted)
+        if algorithm in ADAPTED:
+            algorithm = "maml"
+        return Learner(algorithm, self.inner_rate, self.adapted, self.inner_steps)
 
 
 @dataclass(frozen=True)
@@ -176,8 +189,9 @@ class Omniglot(Common):
     """5 hard training and 5 hard test alphabets; one of each, Sanskrit and Bengali; to find the
     hard ones, every alphabet for training; or, to take the causes apart, 5 hard training alphabets
     of the ten permuted, as many characters of them as the first has, and the first alone."""
-    algorithm: Literal["maml", "maml-first", "nal-1", "nal-10"] = "maml"
-    """MAML (exact or first-order) with 1 shot, NAL adapted with 1 shot or with 10."""
+    algorithm: Literal["maml", "maml-first", "anil", "boil", "nal-1", "nal-10"] = "maml"
+    """MAML (exact or first-order), ANIL (only the head adapts) or BOIL (all but the head) with 1
+    shot, NAL adapted with 1 shot or with 10."""
     iterations: int = 20_000
     """Outer steps."""
     tasks: int = 8
@@ -192,7 +206,7 @@ class Omniglot(Common):
     def __post_init__(self) -> None:
         super().__post_init__()
         _one_of("setting", self.setting, ("large", "small", "all", *ARMS))
-        _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal-1", "nal-10"))
+        _one_of("algorithm", self.algorithm, ("maml", "maml-first", *ADAPTED, "nal-1", "nal-10"))
         if self.validation and self.setting != "large":
             raise InputError(
                 f"validation needs hard alphabets to spare, which the setting {self.setting!r} "
@@ -215,7 +229,7 @@ class Omniglot(Common):
 
     @property
     def adaptation_steps(self) -> int:
-        return self.steps or 1
+        return self.steps or self.inner_steps
 
     def problem(self, images: ImageSet, split: int) -> Problem:
         """The tasks of this cell: a random split of the alphabets by the seed `split`."""
@@ -299,8 +313,9 @@ class Cifar(Common):
 
     p: float = 0.5
     """Probability that a training task is hard."""
-    algorithm: Literal["maml", "maml-first", "nal"] = "maml"
-    """MAML (exact or first-order), or NAL on 15 samples of a class."""
+    algorithm: Literal["maml", "maml-first", "anil", "boil", "nal"] = "maml"
+    """MAML (exact or first-order), ANIL (only the head adapts), BOIL (all but the head), or NAL on
+    15 samples of a class."""
     iterations: int = 10_000
     """Outer steps."""
     tasks: int = 2
@@ -316,7 +331,7 @@ class Cifar(Common):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("algorithm", self.algorithm, ("maml", "maml-first", "nal"))
+        _one_of("algorithm", self.algorithm, ("maml", "maml-first", *ADAPTED, "nal"))
         if not 0 <= self.p <= 1:
             raise InputError(f"p is {self.p}; a probability lies between 0 and 1.")
 
@@ -333,7 +348,7 @@ class Cifar(Common):
 
     @property
     def adaptation_steps(self) -> int:
-        return self.steps or (5 if self.algorithm == "nal" else 1)
+        return self.steps or (5 if self.algorithm == "nal" else self.inner_steps)
 
     def problem(self, images: ImageSet, split: int) -> Problem:
         """80 training classes with 450 images for training and 150 for evaluation, 20 test

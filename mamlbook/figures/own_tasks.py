@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from mamlbook.diagnose.evidence import THRESHOLD
 from mamlbook.figures.style import GREY, MAML, NAL, subplots
 
-LIMITS = (0.6, 2.6)  # of the gains shown
+LIMITS = (0.6, 4.0)  # of the gains shown
 NOISES = {"normal": (NAL, "o", "-"), "laplace": (MAML, "s", "--"), "student": (GREY, "^", ":")}
 
 
@@ -61,7 +61,7 @@ def collections(rows: pd.DataFrame) -> Figure:
             )
         axes.set_xscale("log")
         axes.set_xlim(*LIMITS)
-        ticks = [0.7, 1, 1.4, 2]
+        ticks = [0.7, 1, 1.5, 2, 3]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_xticks([], minor=True)
         axes.set_xlabel("gain of MAML over NAL")

@@ -8,9 +8,6 @@ import numpy as np
 from mamlbook.linear.environment import Environment
 from mamlbook.linear.population import check_step
 
-SAME = 1e-4  # minima whose risks and positions differ by less, relatively, are one
-STARTS = (0.3, 1.0)  # first rates, in units of the inverse of each largest variance
-
 
 def preconditioned_curvature(
     covariance: np.ndarray, preconditioner: np.ndarray, samples: float
@@ -65,39 +62,64 @@ def learned_maml(
     """All minima found of MAML's own risk over w and its rates, the lowest risk first.
 
     With a `direction` (d,) there are two rates, along it and across it; without one, a single rate.
-    For given rates the best w is sum p Q(A) w = sum p Q(A) mu; what is left is minimised over the
-    rates from several starts, because there can be more than one minimum: the same landscape can
-    be met from the hard centre's side or from the easy one's.
+    For given rates the best w is sum p Q(A) w = sum p Q(A) mu; what is left is minimized over the
+    rates from every lowest point of a grid, because there can be more than one minimum: the same
+    landscape can be met from the hard center's side or from the easy one's. Q(A) is a quadratic
+    polynomial in the rates, so its coefficients are computed once, by interpolation.
     """
     from scipy.optimize import minimize  # takes a second to import
 
-    largest = np.linalg.eigvalsh(env.covariances)[:, -1].max()
+    eigenvalues = np.linalg.eigvalsh(env.covariances)[:, -1]
+    unit = 1 / eigenvalues.max()
+    eye = np.eye(env.dimension)
+    if direction is None:
+        parts = eye[None]
+    else:
+        parts = np.stack([direction_rates(direction, *one) for one in ((1.0, 0.0), (0.0, 1.0))])
+    powers = np.array([one for one in product(range(3), repeat=len(parts)) if sum(one) <= 2])
+    values = [
+        preconditioned_curvature(env.covariances, np.tensordot(unit * one, parts, 1), m)
+        for one in powers
+    ]
+    of_q = np.linalg.solve(_powers(powers, powers), np.reshape(values, (len(powers), -1)))
+    of_q = of_q.reshape(len(powers), *env.covariances.shape)
+    of_spread = np.einsum("nkij,kji->nk", of_q, env.spreads)
+    of_pull = np.einsum("k,nkij,kj->ni", env.weights, of_q, env.centres)
 
-    def matrix(rates: np.ndarray) -> np.ndarray:
-        if direction is None:
-            return rates[0] * np.eye(env.dimension)
-        return direction_rates(direction, *rates)
+    def best_w(rates: np.ndarray) -> np.ndarray:
+        """Of rates (..., n), the best w (..., d)."""
+        q = np.tensordot(_powers(rates, powers), np.tensordot(of_q, env.weights, (1, 0)), 1)
+        pull = np.tensordot(_powers(rates, powers), of_pull, 1)
+        return np.linalg.solve(q, pull[..., None])[..., 0]
 
-    def solved(rates: np.ndarray) -> Learned:
-        a = matrix(rates)
-        q = preconditioned_curvature(env.covariances, a, m)
-        pull = np.einsum("k,kij,kj->i", env.weights, q, env.centres)
-        w = np.linalg.solve(np.tensordot(env.weights, q, 1), pull)
-        return Learned(w, a, preconditioned_risk(env, w, a, m))
+    def risk(rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The risk of the best w, and its gradient by the rates, in which w need not move."""
+        away = best_w(rates)[..., None, :] - env.centres
+        of_risk = np.einsum("nkij,...ki,...kj->...nk", of_q, away, away) + of_spread
+        of_risk = 0.5 * of_risk @ env.weights
+        lower = np.maximum(powers[None] - np.eye(len(parts), dtype=int)[:, None], 0)
+        slopes = powers.T * np.stack([_powers(rates, one) for one in lower], -2)
+        total = (_powers(rates, powers) * of_risk).sum(-1)
+        return total, (slopes * of_risk[..., None, :]).sum(-1)
 
-    tops = sorted({1 / np.linalg.eigvalsh(one)[-1] for one in env.covariances})
-    starts = [scale * top for top in tops for scale in STARTS]
+    marks = np.geomspace(0.03, 2 * eigenvalues.max() / eigenvalues.min(), 32)
+    grid = np.stack(np.meshgrid(*[marks] * len(parts), indexing="ij"), -1)
     found = [
         minimize(
-            lambda rates: solved(rates / largest).risk,
-            np.array(start) * largest,
+            risk,
+            grid[place],
+            jac=True,
             method="L-BFGS-B",
-            bounds=[(0, None)] * len(start),
+            bounds=[(0, None)] * len(parts),
             options={"ftol": 1e-14, "gtol": 1e-9},
         ).x
-        / largest
-        for start in product(starts, repeat=1 if direction is None else 2)
+        for place in _lowest_around(risk(grid)[0])
     ]
+
+    def solved(rates: np.ndarray) -> Learned:
+        w, a = best_w(rates), np.tensordot(unit * rates, parts, 1)
+        return Learned(w, a, preconditioned_risk(env, w, a, m))
+
     minima = sorted((solved(rates) for rates in found), key=lambda one: one.risk)
     kept: list[Learned] = []
     for one in minima:
@@ -105,6 +127,23 @@ def learned_maml(
         if all(np.abs(one.w - other.w).max() > 1e-2 * scale for other in kept):
             kept.append(one)
     return tuple(kept)
+
+
+def _powers(rates: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """Monomials of rates (..., n) with exponents `powers` (terms, n) -> (..., terms)."""
+    return np.prod(rates[..., None, :] ** powers, -1)
+
+
+def _lowest_around(values: np.ndarray) -> list[tuple[int, ...]]:
+    """The places of a grid that no neighbor undercuts; of equal neighbors the first."""
+    framed = np.pad(values, 1, constant_values=np.inf)
+    lowest = np.ones(values.shape, bool)
+    for shift in product((-1, 0, 1), repeat=values.ndim):
+        if any(shift):
+            cut = (slice(1 + by, by - 1 or None) for by in shift)
+            beside = framed[tuple(cut)]
+            lowest &= values < beside if shift < (0,) * values.ndim else values <= beside
+    return [tuple(place) for place in np.argwhere(lowest)]
 
 
 def learned_nal(env: Environment, m: float) -> Learned:

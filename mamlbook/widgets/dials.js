@@ -94,8 +94,8 @@ function render({ model, el }) {
     strips.append(element("text", { class: "mb-title", x: 4, y: 13 }, "the same glyphs, with the ink of either kind of task"));
 
     const plane = axes({
-      ...size, x: [-0.7, 2], y: [-1.1, 1.1], xticks: [[0, "0"], [1, "1"]], yticks: [[0, "0"]],
-      title: "tasks and initializations", xlabel: "along the hard centre",
+      ...size, x: [-0.7, 2], y: [-1.1, 1.1], xticks: [], yticks: [[0, ""]],
+      title: "tasks and initializations", xlabel: "position along the line between the centers",
     });
     const spread = (r) => Math.sqrt(r);
     families(values).forEach(({ at, r }, k) => {
@@ -108,6 +108,8 @@ function render({ model, el }) {
       const [x, y] = [plane.px(w), plane.py(0)];
       plane.node.append(element("path", { class: `mb-cross ${kind}`, d: `M${x - 7} ${y - 7}L${x + 7} ${y + 7}M${x - 7} ${y + 7}L${x + 7} ${y - 7}` }));
     };
+    plane.below(0, "easy", "easy");
+    plane.below(1, "hard", "hard");
     if (cell) {
       plane.dot(cell.nal, 0, "nal");
       cell.maml.forEach((w) => plane.dot(w, 0, "maml"));
@@ -138,18 +140,24 @@ function render({ model, el }) {
         bars.box(i + 0.1 + 0.4 * k, i + 0.5 + 0.4 * k, 0, Math.min(speed, 2.5), { class: `mb-bar ${k ? "maml" : "nal"}` })));
     }
 
-    const xs = Array.from({ length: 40 }, (_, i) => 0.03 * (1 / 0.03) ** (i / 39));
+    const xs = Array.from({ length: 120 }, (_, i) => 0.03 * (1 / 0.03) ** (i / 119));
     const line = xs.map((x) => theory({ ...values, hardness: x }));
     const log = Math.log10;
-    const highest = Math.max(...line.map((one) => one.position), cell ? cell.position : 1, 1.2);
+    const along = marks.hardness.map((x) => [x, cells[[x, packing, m, traits.biases].join(" ")]]).filter(([, one]) => one);
+    const highest = Math.max(...[...line, ...along.map(([, one]) => one)].map((one) => one.position), 1.2);
     const curves = axes({
-      ...size, x: [log(0.03), 0], y: [0.8, 1.08 * highest], title: "position part: theory, and networks here",
+      ...size, x: [log(0.03), 0], y: [0.8, 1.08 * highest], title: "position part: theory (line) and networks",
       xlabel: "hardness ratio ρ_H/ρ_E", xticks: [0.05, 0.1, 0.25, 0.5, 1].map((x) => [log(x), plain(x)]),
     });
-    const path = line.map((one, i) => `${i ? "L" : "M"}${curves.px(log(xs[i])).toFixed(1)} ${curves.py(one.position).toFixed(1)}`).join("");
+    // Where another minimum becomes the lowest, the curve breaks.
+    const broken = (i) => i === 0 || Math.abs(line[i].maml[0].w - line[i - 1].maml[0].w) > 0.2;
+    const path = line.map((one, i) => `${broken(i) ? "M" : "L"}${curves.px(log(xs[i])).toFixed(1)} ${curves.py(one.position).toFixed(1)}`).join("");
     curves.node.append(element("path", { class: "mb-curve", d: path }));
     curves.rule(log(hardness), "");
-    if (cell) curves.dot(log(hardness), cell.position, "maml");
+    for (const [x, one] of along) {
+      const at = { cx: curves.px(log(x)), cy: curves.py(one.position), r: x === hardness ? 5.5 : 3.5 };
+      curves.node.append(element("circle", { class: "mb-dot maml", ...at }));
+    }
 
     const say = (name, value) => (value === undefined ? "–" : shown(name, value));
     const rows = [

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mamlbook.world.network import Network, Weights, adapted, repeated
+from mamlbook.world.network import Network, Weights, adapted, losses, repeated
 from mamlbook.world.renderer import Pen, bank
 from mamlbook.world.tasks import batch, draws, solutions
 from mamlbook.world.training import BANK, Setting
@@ -19,10 +19,14 @@ RATES = tuple(2.0 ** (-k / 2) for k in range(-2, 13))  # inner learning rates tr
 
 @dataclass(frozen=True)
 class TaskSet:
-    """`tasks` test tasks, half of them hard; images (tasks, QUERIES + m, pixels), queries first."""
+    """`tasks` test tasks, half of them hard; images (tasks, QUERIES + m, pixels), queries first.
+
+    With `logistic` the labels are probabilities.
+    """
 
     images: Tensor
     labels: Tensor
+    logistic: bool = False
 
 
 def task_set(setting: Setting, seed: int, tasks: int, stream: str = "test") -> TaskSet:
@@ -32,8 +36,9 @@ def task_set(setting: Setting, seed: int, tasks: int, stream: str = "test") -> T
     told.hard[0] = np.arange(tasks) % 2 == 0  # as many hard tasks as easy ones: less noise
     held = bank(pen, "test" if stream == "test" else "train", BANK)
     env = setting.environment
-    made = batch(env, told, solutions(env, told), 0, held)
-    return TaskSet(made.images, made.labels)
+    logistic = setting.recipe.logistic
+    made = batch(env, told, solutions(env, told), 0, held, logistic=logistic)
+    return TaskSet(made.images, made.labels, logistic)
 
 
 def risks(
@@ -73,17 +78,31 @@ def risks(
                     torch.full((count,), float(rate)),
                     readout=readout,
                     offset=offset[:, QUERIES:],
+                    logistic=test.logistic,
                 )
                 with torch.no_grad():
-                    wrong = network(moved, query) + offset[:, :QUERIES] - answer
-                    found[i, j] += 0.5 * (wrong**2).mean(1).sum().item()
+                    out = network(moved, query) + offset[:, :QUERIES]
+                    found[i, j] += losses(out, answer, test.logistic).mean(1).sum().item()
     return found / len(test.images)
 
 
-def best_rate(network: Network, weights: Weights, test: TaskSet) -> float:
-    """The inner learning rate, of RATES, with which NAL's network has the least risk."""
-    each = [risks(network, [weights], [weights], test, [rate])[0, 0] for rate in RATES]
-    return RATES[int(np.nanargmin(each))]
+def risks_by_rate(network: Network, weights: Weights, test: TaskSet) -> np.ndarray:
+    """A network's mean risk after a step with each of RATES, (rates,); one gradient serves all."""
+    found = np.zeros(len(RATES))
+    for images, labels in zip(
+        test.images.split(TOGETHER), test.labels.split(TOGETHER), strict=True
+    ):
+        own = [w.requires_grad_() for w in repeated(weights, len(images))]
+        support, shown = images[:, QUERIES:], labels[:, QUERIES:]
+        ones = torch.ones(len(images))
+        stepped = adapted(network, own, support, shown, ones, logistic=test.logistic)
+        with torch.no_grad():
+            for i, rate in enumerate(RATES):
+                moved = [torch.lerp(w, s, rate) for w, s in zip(own, stepped, strict=True)]
+                out = network(moved, images[:, :QUERIES])
+                each = losses(out, labels[:, :QUERIES], test.logistic)
+                found[i] += each.mean(1).sum().item()
+    return found / len(test.images)
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,27 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from mamlbook import records
 from mamlbook.errors import InputError
-from mamlbook.records import replace
 from mamlbook.world.evaluation import (
     RATES,
     TaskSet,
     implied,
     risks,
+    risks_by_rate,
     tangent_kernel,
     task_set,
 )
 from mamlbook.world.network import Weights
+from mamlbook.world.tasks import STEEPNESS
 from mamlbook.world.training import Setting, body, linear, train
 
 VALIDATION = 100  # tasks of each seed on which the inner learning rate is chosen
@@ -67,6 +70,7 @@ def measure(
     length = np.linalg.norm(centre)
     u = centre / length
     contrasts = (1.0, setting.hardness)
+    unit = length * (STEEPNESS if recipe.logistic else 1.0)  # of an output along the hard centre
     found: dict[str, list] = {name: [] for name in ("risks", "positions", "r2", "speeds")}
     found |= {"lines": [], "contrast": []}
     for i, test in enumerate(tests):
@@ -74,16 +78,17 @@ def measure(
         found["risks"].append(risks(network, both, both, test, [rate, rate]))
         seen = [[implied(network, w, recipe.pen, rho) for rho in contrasts] for w in both]
         # Without biases both contrasts imply the same; with them, half of the tasks show each.
-        found["positions"].append([np.mean([s.w @ u for s in own]) / length for own in seen])
+        found["positions"].append([np.mean([s.w @ u for s in own]) / unit for own in seen])
         found["r2"].append([np.mean([s.r2 for s in own]) for own in seen])
-        found["contrast"].append([[s.w @ u / length for s in own] for own in seen])
+        found["contrast"].append([[s.w @ u / unit for s in own] for own in seen])
         kernels = [rate * tangent_kernel(network, w, recipe.pen) for w in both]
         found["speeds"].append([np.linalg.eigvalsh(k) for k in kernels])
         found["lines"].append(
             [(u @ k @ u, (np.trace(k) - u @ k @ u) / (len(u) - 1)) for k in kernels]
         )
     arrays = {name: np.array(values) for name, values in found.items()}
-    readout = None if network.biases else _readout(setting, seeds, tasks)
+    alone = not (network.biases or recipe.logistic)
+    readout = _readout(setting, seeds, tasks) if alone else None
     return Measured(
         seeds=np.array(list(seeds)),
         rates=np.full(len(tests), rate),
@@ -97,19 +102,28 @@ def pair(
     setting: Setting, seeds: Sequence[int], rate: float | None = None
 ) -> tuple[Weights, Weights, float]:
     """The networks of NAL and of MAML, stacked by seed, and the inner learning rate of both."""
-    network = setting.recipe.network
-    nal = train(setting, seeds)
+    nal = _average(setting, seeds)
     if rate is None:
-        validation = [task_set(setting, seed, VALIDATION, "validate") for seed in seeds]
-        totals = [
-            sum(
-                risks(network, [one(nal, i)], [one(nal, i)], test, [each])[0, 0]
-                for i, test in enumerate(validation)
+        totals = sum(
+            risks_by_rate(
+                setting.recipe.network,
+                one(nal, i),
+                task_set(setting, seed, VALIDATION, "validate"),
             )
-            for each in RATES
-        ]
+            for i, seed in enumerate(seeds)
+        )
         rate = RATES[int(np.nanargmin(totals))]
     return nal, train(setting, seeds, torch.full((len(seeds),), rate)), rate
+
+
+def _average(setting: Setting, seeds: Sequence[int], readout: bool = False) -> Weights:
+    """NAL's networks. They take no inner step, so every m has the same: trained once."""
+    return _averages(replace(setting, m=0), tuple(seeds), readout)
+
+
+@cache
+def _averages(setting: Setting, seeds: tuple[int, ...], readout: bool) -> Weights:
+    return train(setting, seeds, readout=readout)
 
 
 def one(weights: Weights, i: int) -> Weights:
@@ -121,7 +135,7 @@ def _readout(setting: Setting, seeds: Sequence[int], tasks: int) -> np.ndarray:
     """Risks of NAL and MAML and MAML's position, (n, 3): the readout alone, on its codes."""
     recipe, centre = setting.recipe, setting.environment.centres[0]
     rates = torch.ones(len(seeds))
-    nal = train(setting, seeds, readout=True)
+    nal = _average(setting, seeds, readout=True)
     maml = train(setting, seeds, rates, readout=True)
     found = []
     for i, seed in enumerate(seeds):
@@ -143,7 +157,7 @@ def save(measured: Measured, path: Path, setting: Setting) -> None:
     arrays = {name: array for name, array in arrays.items() if array is not None}
     buffer = BytesIO()
     np.savez(buffer, setting=np.array(_told(setting)), **arrays)
-    replace(path, buffer.getvalue())
+    records.replace(path, buffer.getvalue())
 
 
 def load(path: Path, setting: Setting) -> Measured:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, softplus
 
 from mamlbook.errors import InputError
 
@@ -111,6 +111,17 @@ def repeated(weights: Weights, times: int) -> Weights:
     return [w.repeat_interleave(times, 0) for w in weights]
 
 
+def losses(outputs: Tensor, labels: Tensor, logistic: bool = False) -> Tensor:
+    """Of every image, 1/2 (h - y)^2, or with `logistic` KL(y || sigmoid(h)) of a probability y.
+
+    Both are zero where the output is right, and nowhere below.
+    """
+    if not logistic:
+        return 0.5 * (outputs - labels) ** 2
+    entropy = torch.special.entr(labels) + torch.special.entr(1 - labels)
+    return softplus(outputs) - labels * outputs - entropy
+
+
 def adapted(
     network: Callable[[Weights, Tensor], Tensor],
     weights: Weights,
@@ -121,8 +132,9 @@ def adapted(
     readout: int = 0,
     offset: Tensor | None = None,
     create_graph: bool = False,
+    logistic: bool = False,
 ) -> Weights:
-    """One inner step, w - alpha grad 1/(2m) sum (h(x) + offset - y)^2, for G networks at once.
+    """One inner step, w - alpha grad 1/m sum loss(h(x) + offset, y), for G networks at once.
 
     images (G, m, pixels), labels (G, m), rates (G,). With `readout` = k only the last k weights
     adapt. `offset` (G, m) is added to the outputs; with `create_graph` the step can be
@@ -131,8 +143,8 @@ def adapted(
     moving = weights[-readout:] if readout else weights
     fixed = weights[:-readout] if readout else []
     out = network(weights, images)
-    residual = out - labels if offset is None else out + offset - labels
-    loss = 0.5 * (residual**2).mean(1).sum()
+    out = out if offset is None else out + offset
+    loss = losses(out, labels, logistic).mean(1).sum()
     gradients = torch.autograd.grad(loss, moving, create_graph=create_graph)
     stepped = [
         w - rates.reshape(-1, *[1] * (w.ndim - 1)) * g

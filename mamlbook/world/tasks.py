@@ -4,6 +4,7 @@ All draws are made from seeds alone and in standard units, the same for every en
 methods, or two settings of the dials, with the same seed meet the same glyphs and the same luck.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor
 from mamlbook.linear import Environment, easy_and_hard
 from mamlbook.world.renderer import SPAWN, Bank
 
+STEEPNESS = 4.0
+"""How steeply a probability rises with <w*, z>, where labels are probabilities."""
 STREAMS = ("train", "validate", "test", "body")
 
 
@@ -38,13 +41,26 @@ class Draws:
 def draws(
     seed: int, stream: str, batches: int, tasks: int, images: int, d: int, size: int
 ) -> Draws:
-    """Draws of `tasks` tasks a batch; of `images` glyphs each, out of a bank of `size`."""
+    """Draws of `tasks` tasks a batch; of `images` glyphs each, out of a bank of `size`.
+
+    The first glyphs of a task are the same however many `images` it has.
+    """
     key = (1, seed, STREAMS.index(stream))
     rng = np.random.default_rng(np.random.SeedSequence(SPAWN, spawn_key=key))
     return Draws(
         rng.random((batches, tasks)) < 0.5,
         rng.standard_normal((batches, tasks, d)),
-        rng.integers(0, size, (batches, tasks, images)),
+        np.moveaxis(rng.integers(0, size, (images, batches, tasks)), 0, -1).copy(),
+    )
+
+
+def together(many: Sequence[Draws]) -> Draws:
+    """Draws of as many batches each, with the tasks of all in a row."""
+    return Draws(
+        *(
+            np.concatenate([getattr(one, name) for one in many], 1)
+            for name in ("hard", "normals", "places")
+        )
     )
 
 
@@ -63,11 +79,23 @@ class Batch:
     labels: Tensor
 
 
-def batch(env: Environment, told: Draws, w: np.ndarray, number: int, held: Bank) -> Batch:
-    """The images sqrt(rho) x and labels sqrt(rho) <w*, z> of batch `number`."""
+def batch(
+    env: Environment,
+    told: Draws,
+    w: np.ndarray,
+    number: int,
+    held: Bank,
+    *,
+    logistic: bool = False,
+) -> Batch:
+    """The images sqrt(rho) x and labels y = sqrt(rho) <w*, z> of batch `number`.
+
+    With `logistic` a label is the probability 1/(1 + exp(-STEEPNESS y)).
+    """
     rho = np.where(told.hard[number], env.covariances[0, 0, 0], env.covariances[1, 0, 0])
     ink = torch.from_numpy(np.sqrt(rho).astype(np.float32))[:, None]
     places = told.places[number]
     clean = np.einsum("tnd,td->tn", held.z[places], w[number].astype(np.float32))
-    images = torch.from_numpy(held.images[places])
-    return Batch(ink[..., None] * images, ink * torch.from_numpy(clean))
+    images = torch.from_numpy(np.take(held.images, places, axis=0)).mul_(ink[..., None])
+    labels = ink * torch.from_numpy(clean)
+    return Batch(images, torch.sigmoid(STEEPNESS * labels) if logistic else labels)

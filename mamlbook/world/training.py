@@ -1,18 +1,19 @@
 """NAL and MAML in this world: autograd, exact second order, several seeds stacked in one run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from mamlbook.errors import InputError
 from mamlbook.linear import Environment
-from mamlbook.world.network import Network, Weights, adapted, repeated
+from mamlbook.world.network import Network, Weights, adapted, losses, repeated
 from mamlbook.world.renderer import Bank, Pen, bank
-from mamlbook.world.tasks import batch, draws, landscape, solutions
+from mamlbook.world.tasks import Batch, Draws, batch, draws, landscape, solutions, together
 
 CLIP = 10.0
 BANK = 20_000
@@ -24,6 +25,8 @@ class Recipe:
 
     network: Network = field(default_factory=Network)
     pen: Pen = field(default_factory=Pen)
+    logistic: bool = False
+    """Whether labels are probabilities and the loss is their divergence, in place of squares."""
     optimizer: str = "adam"
     """"adam" or "sgd" (with momentum 0.9)."""
     rate: float = 3e-3
@@ -97,36 +100,33 @@ def train(
 ) -> Weights:
     """Networks of NAL (no inner `rates`) or of MAML with inner learning rates (G,), G seeds.
 
-    NAL minimises 1/2 E (h(x) - y)^2 on the query images as they come, MAML the same after the
-    inner step on the support images, through which its gradient passes. With `readout` the code
-    stays as `body` left it and the readout alone is trained and adapted.
+    NAL minimises the mean loss, 1/2 (h(x) - y)^2, on the query images as they come, MAML the same
+    after the inner step on the support images, through which its gradient passes. With `readout`
+    the code stays as `body` left it and the readout alone is trained and adapted.
     """
     recipe = setting.recipe
     start = stacked([list(body(recipe, seed)) for seed in seeds])
-    banks = [bank(recipe.pen, "train", BANK)] * len(seeds)
+    held, apart = bank(recipe.pen, "train", BANK), 0
     network: Callable[[Weights, Tensor], Tensor] = recipe.network
     if readout:
         fixed, start = start[: -recipe.network.readout], start[-recipe.network.readout :]
-        banks = [_coded(recipe, seed) for seed in seeds]
+        held, apart = _coded(recipe, seeds), BANK
         network = linear
     moving = [w.clone().requires_grad_() for w in start]
     optimizer = _optimizer(recipe, moving, recipe.readout_rate if readout else recipe.rate)
     peak = optimizer.param_groups[0]["lr"]
     schedule = OneCycleLR(optimizer, peak, recipe.steps, cycle_momentum=False)
     env, d = setting.environment, recipe.pen.dimension
-    # NAL takes the query images that MAML of the same seed takes, which come first.
-    images = recipe.queries + setting.m
-    told = [draws(seed, "train", recipe.steps, recipe.tasks, images, d, BANK) for seed in seeds]
-    if rates is None:
-        told = [replace(one, places=one.places[..., : recipe.queries]) for one in told]
-    wanted = [solutions(env, one) for one in told]
+    # NAL needs no support images; its query images are those of MAML with the same seed.
+    images = recipe.queries + (0 if rates is None else setting.m)
+    each = [draws(seed, "train", recipe.steps, recipe.tasks, images, d, BANK) for seed in seeds]
+    told = together(each)
+    own_bank = np.repeat(np.arange(len(seeds)), recipe.tasks)[:, None] * apart
+    told = Draws(told.hard, told.normals, told.places + own_bank)
+    wanted = solutions(env, told)
     for step in range(recipe.steps):
-        each = [
-            batch(env, one, w, step, held) for one, w, held in zip(told, wanted, banks, strict=True)
-        ]
-        x = torch.cat([one.images for one in each])
-        y = torch.cat([one.labels for one in each])
-        loss = outer_loss(network, moving, x, y, recipe.queries, recipe.tasks, rates)
+        shown = batch(env, told, wanted, step, held, logistic=recipe.logistic)
+        loss = outer_loss(network, moving, shown, recipe, rates)
         optimizer.zero_grad()
         loss.backward()
         _clip(moving)
@@ -139,23 +139,27 @@ def train(
 def outer_loss(
     network: Callable[[Weights, Tensor], Tensor],
     weights: Weights,
-    images: Tensor,
-    labels: Tensor,
-    queries: int,
-    tasks: int,
+    shown: Batch,
+    recipe: Recipe,
     rates: Tensor | None,
 ) -> Tensor:
     """The sum over networks of the mean query loss of their tasks, before or after a step.
 
-    images (G * tasks, queries + m, pixels), each network's tasks in a row, the queries first.
+    Images (G * tasks, queries + m, pixels), each network's tasks in a row, the queries first.
     """
-    own = repeated(weights, tasks)
+    own, queries, logistic = repeated(weights, recipe.tasks), recipe.queries, recipe.logistic
     if rates is not None:
-        support, answers = images[:, queries:], labels[:, queries:]
-        each = rates.repeat_interleave(tasks)
-        own = adapted(network, own, support, answers, each, create_graph=True)
-    residual = network(own, images[:, :queries]) - labels[:, :queries]
-    return 0.5 * (residual**2).mean(1).sum() / tasks
+        own = adapted(
+            network,
+            own,
+            shown.images[:, queries:],
+            shown.labels[:, queries:],
+            rates.repeat_interleave(recipe.tasks),
+            create_graph=True,
+            logistic=logistic,
+        )
+    outputs = network(own, shown.images[:, :queries])
+    return losses(outputs, shown.labels[:, :queries], logistic).mean(1).sum() / recipe.tasks
 
 
 def linear(weights: Weights, codes: Tensor) -> Tensor:
@@ -164,14 +168,18 @@ def linear(weights: Weights, codes: Tensor) -> Tensor:
     return (out if len(weights) == 1 else out + weights[1][:, None])[..., 0]
 
 
-def _coded(recipe: Recipe, seed: int) -> Bank:
-    """The bank with codes in the images' place; twice the ink is twice the code, without biases."""
+def _coded(recipe: Recipe, seeds: Sequence[int]) -> Bank:
+    """A bank for each seed, one after the other, with its codes in the images' place.
+
+    Twice the ink is twice the code, without biases.
+    """
     if recipe.network.biases:
         raise InputError("With biases a code is not proportional to the ink; train all layers.")
     held = bank(recipe.pen, "train", BANK)
+    images = torch.from_numpy(held.images)[None]
     with torch.no_grad():
-        codes = recipe.network.codes(list(body(recipe, seed)), torch.from_numpy(held.images)[None])
-    return Bank(held.z, codes[0].numpy())
+        codes = [recipe.network.codes(list(body(recipe, seed)), images)[0] for seed in seeds]
+    return Bank(np.tile(held.z, (len(seeds), 1)), torch.cat(codes).numpy())
 
 
 def _optimizer(recipe: Recipe, moving: Weights, rate: float) -> torch.optim.Optimizer:

@@ -32,7 +32,6 @@ PRIVATE = {
 QUERY = {r"\btargets?\b": "query set"}
 PAGES = ["README", "intro", "running", "reference", *sorted(
     path.stem for path in (ROOT / "chapters").iterdir() if path.suffix in (".md", ".ipynb")
-    and path.stem != "world"
 )]  # fmt: skip
 MODULES = [
     *sorted(path for folder in ("mamlbook", "tools", "benchmarks") for path in

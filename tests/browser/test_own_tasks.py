@@ -117,7 +117,7 @@ def test_a_dropped_file(look, open_page: OpenPage):
         ("a,x,y\n1,2,3\n2,3,4\n", "different in every row"),
         ("a,x,y\n1,2,n/a\n1,3,4\n", "“n/a”, no number"),
         ("a,x,y\n1,2,\n1,3,4\n", "empty cells"),
-        (",a;,x;y\n", "at least three columns"),
+        (",a,y\n1,2,3\n", "at least three columns"),
         ("a;x;y\n1;2;3,5\n1;3;4\n", "“3,5”, no number; write it like 1234.5"),
         ("a,x,y\n" + "".join(f"{i % 12},{i},{i % 2}\n" for i in range(120)), "class labels"),
         ("a,x,y\n" + "".join(f"{i % 12},5,{i}\n" for i in range(120)), "“x” is constant"),

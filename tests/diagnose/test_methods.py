@@ -162,6 +162,22 @@ def test_what_is_covered_is_a_diagnosis(kind):
     assert nal_true != maml_true
 
 
+def test_intervals_hold_the_truth_as_often_as_the_report_says():
+    """Every choice nested: the committed record, and that it is what a diagnosis states."""
+    rows = records.load("coverage").rows
+    sums = rows.groupby(["tasks", "world", "noise"]).sum(numeric_only=True)
+    assert sums["worlds"].min() >= 500 and len(sums) == 4 * 3 * 3
+    assert (sums["covered"] / sums["worlds"]).between(0.91, 0.985).all()
+    found = diagnose(confounded(45))
+    known = evidence.coverage(45)
+    part = sums.loc[40]["covered"] / sums.loc[40]["worlds"]
+    assert known["tasks"] == 40 and known["gain_low"] == pytest.approx(100 * part.min())
+    assert f"coverage {100 * part.min():.0f} to {100 * part.max():.0f} %)" in found.verdict
+    no_gain = rows[rows["world"] == "one in ten hard"]
+    assert no_gain["gain"].max() < evidence.THRESHOLD
+    assert no_gain["found"].sum() < 0.01 * no_gain["worlds"].sum()
+
+
 def test_steps_are_stable_on_supports_twice_as_steep():
     """Five steps at the edge of stability would explode on a new task's support."""
     rows = stacked(confounded(12, 9))

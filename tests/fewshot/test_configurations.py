@@ -205,3 +205,42 @@ def test_checkpoints_of_round_numbers_stay(characters, tmp_path, monkeypatch):
     assert found.iterations == 20 and torch.equal(found.theta, fresh.theta)
     with pytest.raises(training.checkpoints.CheckpointError, match="25"):
         training.at(cell, characters, tmp_path, 25)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("configuration", ["strided", "lineage"])
+@pytest.mark.parametrize(("algorithm", "adapted"), [("anil", "head"), ("boil", "body")])
+def test_anil_and_boil_are_maml_that_adapts_a_part(kind, configuration, algorithm, adapted):
+    settings = kind(algorithm=algorithm, configuration=configuration, inner_steps=5)
+    learner = settings.learner
+    assert (learner.algorithm, learner.adapted, learner.inner_steps) == ("maml", adapted, 5)
+    assert (settings.optimiser, settings.rate, settings.adaptation_steps) == ("adam", 1e-3, 5)
+    assert replace(settings, steps=2).adaptation_steps == 2
+    label = Cell(settings, 0).label
+    assert f"-{algorithm}-" in label and "inner_steps=5" in label and "adapted" not in label
+    with pytest.raises(ValueError, match=f"{algorithm} adapts the {adapted}; leave `adapted` out"):
+        kind(algorithm=algorithm, adapted="all")
+
+
+def test_nal_has_no_inner_steps_to_set():
+    with pytest.raises(ValueError, match="nal-1 trains without inner steps; give `steps`"):
+        Omniglot(algorithm="nal-1", inner_steps=5)
+
+
+@pytest.mark.parametrize("algorithm", ["anil", "boil"])
+def test_anil_and_boil_train(characters, algorithm):
+    """Grouped, as on a GPU, and task by task alike: the outer step takes them as it takes MAML."""
+    settings = Omniglot(
+        setting="all", algorithm=algorithm, iterations=3, tasks=2, targets=2, filters=4,
+        inner_steps=2,
+    )  # fmt: skip
+    found = [
+        training.train(
+            [Cell(settings, 0)], characters, grouped=grouped, progress=False, dtype=torch.float64
+        ).theta
+        for grouped in (False, True)
+    ]
+    torch.testing.assert_close(*found, rtol=1e-8, atol=1e-10)
+    plain = replace(settings, algorithm="maml", adapted=None)
+    other = training.train([Cell(plain, 0)], characters, progress=False, dtype=torch.float64).theta
+    assert not torch.allclose(found[0], other, rtol=1e-6)

@@ -1,5 +1,7 @@
 """Four risks, implied positions and tangent kernels, each against another way to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,13 @@ from mamlbook.world.evaluation import (
     QUERIES,
     RATES,
     TaskSet,
-    best_rate,
     implied,
     risks,
+    risks_by_rate,
     tangent_kernel,
     task_set,
 )
-from mamlbook.world.network import Network
+from mamlbook.world.network import Network, losses
 from mamlbook.world.renderer import Pen, bank
 from mamlbook.world.tasks import draws, landscape, solutions
 from mamlbook.world.training import Recipe, Setting, linear
@@ -62,11 +64,22 @@ def test_the_readouts_risk_is_proposition_1():
     assert found == pytest.approx(excess_risk(env, start, 0.7, m), rel=0.03)
 
 
-def test_the_best_rate_is_the_least_risk_of_those_tried():
+@pytest.mark.parametrize("logistic", [False, True])
+def test_one_gradient_gives_the_risk_at_every_rate(logistic):
     network, (weights,) = networks(1)
-    tasks = task_set(SETTING, 1, 10, "validate")
+    recipe = replace(SETTING.recipe, logistic=logistic)
+    tasks = task_set(replace(SETTING, recipe=recipe), 1, 10, "validate")
     each = [risks(network, [weights], [weights], tasks, [rate])[0, 0] for rate in RATES]
-    assert best_rate(network, weights, tasks) == RATES[int(np.nanargmin(each))]
+    assert np.allclose(risks_by_rate(network, weights, tasks), each, rtol=1e-4)
+
+
+def test_the_loss_of_probabilities_is_their_divergence():
+    y = torch.rand(5, generator=torch.Generator().manual_seed(1)).double()
+    h = torch.linspace(-3, 3, 5).double()
+    pair = (torch.distributions.Bernoulli(probs=p) for p in (y, torch.sigmoid(h)))
+    told = torch.distributions.kl_divergence(*pair)
+    assert torch.allclose(losses(h, y, logistic=True), told)
+    assert losses(torch.logit(y), y, logistic=True).abs().max() < 1e-12
 
 
 def test_half_of_the_test_tasks_are_hard_and_show_less_ink():

@@ -8,7 +8,7 @@ from mamlbook.linear import maml_solution, nal_solution
 from mamlbook.world.evaluation import implied
 from mamlbook.world.network import Network
 from mamlbook.world.renderer import Pen, bank
-from mamlbook.world.tasks import batch, draws, landscape, solutions
+from mamlbook.world.tasks import STEEPNESS, Batch, batch, draws, landscape, solutions
 from mamlbook.world.training import Recipe, Setting, body, outer_loss, train
 
 SHORT = Recipe(steps=20, body_steps=30)
@@ -16,7 +16,8 @@ SHORT = Recipe(steps=20, body_steps=30)
 
 @pytest.mark.parametrize("network", [Network(), Network("convolutional", True)])
 @pytest.mark.parametrize("rates", [None, torch.tensor([0.2, 0.05], dtype=torch.float64)])
-def test_the_outer_gradient_is_the_derivative_of_the_outer_loss(network, rates):
+@pytest.mark.parametrize("logistic", [False, True])
+def test_the_outer_gradient_is_the_derivative_of_the_outer_loss(network, rates, logistic):
     generator = torch.Generator().manual_seed(1)
     weights = [
         torch.cat([a, b]).double().requires_grad_()
@@ -24,10 +25,12 @@ def test_the_outer_gradient_is_the_derivative_of_the_outer_loss(network, rates):
     ]
     x = torch.randn(4, 9, 256, generator=generator).double()
     y = torch.randn(4, 9, generator=generator).double()
+    y = torch.sigmoid(y) if logistic else y
+    recipe = Recipe(network, logistic=logistic, queries=5, tasks=2)
 
     def loss(shift):
         moved = [w + s for w, s in zip(weights, shift, strict=True)]
-        return outer_loss(network, moved, x, y, 5, 2, rates)
+        return outer_loss(network, moved, Batch(x, y), recipe, rates)
 
     towards = [torch.randn(w.shape, generator=generator).double() for w in weights]
     gradients = torch.autograd.grad(loss([0 * t for t in towards]), weights)
@@ -44,6 +47,13 @@ def test_stacked_seeds_train_as_if_alone():
         single = train(setting, [seed], torch.tensor([0.1]))
         assert all(torch.allclose(a[i], b[0], atol=1e-5) for a, b in zip(both, single, strict=True))
     assert not torch.allclose(both[0][0], both[0][1])
+
+
+def test_nal_is_the_same_whatever_the_number_of_support_images():
+    few, many = (train(Setting(0.25, 10.0, m, SHORT), [3]) for m in (5, 50))
+    assert all(torch.equal(a, b) for a, b in zip(few, many, strict=True))
+    few, many = (draws(3, "train", 4, 2, 50 + m, 6, 1000).places for m in (0, 30))
+    assert np.array_equal(few, many[..., :50])
 
 
 def test_the_readout_learns_the_solutions_of_section_3():
@@ -82,6 +92,9 @@ def test_a_task_has_the_ink_of_its_hardness_and_the_labels_of_its_solution():
         places = told.places[2, t]
         assert np.allclose(made.images[t], rho**0.5 * held.images[places], atol=1e-6)
         assert np.allclose(made.labels[t], rho**0.5 * held.z[places] @ w[2, t], atol=1e-5)
+
+    chances = batch(env, told, w, 2, held, logistic=True).labels
+    assert np.allclose(torch.logit(chances), STEEPNESS * made.labels, atol=1e-2)
 
 
 def test_tasks_are_scattered_as_the_environment_says():
