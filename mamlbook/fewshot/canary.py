@@ -18,7 +18,7 @@ from mamlbook.fewshot.learners import outer_gradient
 from mamlbook.fewshot.settings import Cifar, Omniglot, Settings
 from mamlbook.fewshot.tasks import Episodes, Shape
 
-TASKS, TARGETS = 2, 2
+TASKS, QUERIES = 2, 2
 RELATIVE = 1e-9  # float64's rounding, as another order of summation leaves it
 
 
@@ -55,10 +55,10 @@ def measured(settings: Settings) -> dict[str, float]:
     random direction of norm 1."""
     network, rng = settings.network, np.random.default_rng(0)
     ways = network.outputs
-    count = TASKS * ways * (1 + TARGETS)
+    count = TASKS * ways * (1 + QUERIES)
     pixels = rng.integers(0, 256, (count, network.side, network.side, network.channels))
-    where = torch.arange(count).reshape(TASKS, ways * (1 + TARGETS))
-    episodes = Episodes(Shape(ways, 1, TARGETS), where[:, :ways], where[:, ways:])
+    where = torch.arange(count).reshape(TASKS, ways * (1 + QUERIES))
+    episodes = Episodes(Shape(ways, 1, QUERIES), where[:, :ways], where[:, ways:])
     theta = torch.from_numpy(0.3 * rng.standard_normal((1, network.size)))
     direction = rng.standard_normal(network.size)
     images = torch.from_numpy(pixels.astype(np.uint8))
