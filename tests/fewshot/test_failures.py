@@ -203,11 +203,15 @@ def test_ctrl_c_at_a_terminal_saves_what_a_pool_trains(tmp_path):
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("*/*.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.glob("*/*.json"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:  # nothing may outlive the test
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 128 + signal.SIGINT
     assert err.splitlines()[-1].startswith("Stopped with 0 of 4 cells done")
     assert "Traceback" not in err and "KeyboardInterrupt" not in err
