@@ -13,6 +13,7 @@ one, and two samples for the empirical objective (4).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
@@ -136,7 +137,22 @@ class Points:
         return self._in_blocks(block, w).reshape(*np.shape(w), 2)
 
     def _activation(self, w: np.ndarray, order: int) -> list[np.ndarray]:
-        return ACTIVATIONS[self.activation](w @ self.x.T, order)
+        if not self._mirrored:
+            return ACTIVATIONS[self.activation](w @ self.x.T, order)
+        # softplus(-z) = softplus(z) - z: the second half of the nodes needs no exponentials.
+        z = w @ self.x[: len(self.x) // 2].T
+        jet = _softplus(z, order)
+        mirrors = [jet[0] - z, *(1.0 - slope for slope in jet[1:2]), *jet[2:]]
+        return [
+            np.concatenate([part, mirror[..., ::-1]], -1)
+            for part, mirror in zip(jet, mirrors, strict=True)
+        ]
+
+    @cached_property
+    def _mirrored(self) -> bool:
+        """Whether this is softplus on nodes of which the last mirrors the first, and so on."""
+        even = len(self.x) % 2 == 0
+        return self.activation == "softplus" and even and np.array_equal(self.x, -self.x[::-1])
 
     def _in_blocks(self, block: Callable[[np.ndarray], np.ndarray], w: np.ndarray) -> np.ndarray:
         flat = np.asarray(w, float).reshape(-1, 2)

@@ -186,6 +186,16 @@ def test_stochastic_inner_steps_add_the_variance_of_the_gradient():
     assert abs(losses.mean() - predicted) < 4 * error
 
 
+def test_mirrored_nodes_give_what_each_node_gives():
+    f = population(Task((1.0, 2.0), 0.5), "softplus")
+    turned = np.roll(np.arange(len(f.x)), 1)  # the same nodes, of which none mirrors its opposite
+    each = Points(f.x[turned], f.y[turned], f.p[turned], "softplus")
+    assert f._mirrored and not each._mirrored
+    w = square(4.0, 9)
+    for name in ("loss", "gradient", "hessian"):
+        np.testing.assert_allclose(getattr(f, name)(w), getattr(each, name)(w), atol=1e-13)
+
+
 def test_landscape_of_four_tasks_takes_under_five_seconds():
     losses = task_losses(Fig4().environments()["cd"], "softplus")
     grid = square(4.0, 200)
