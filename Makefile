@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # The tested versions; CONSTRAINTS=/dev/null takes the newest ones.
 CONSTRAINTS ?= constraints.txt
-# A further index for torch. https://download.pytorch.org/whl/cpu has the build without CUDA, some
-# 200 MB; PyPI's Linux build brings the CUDA libraries, several GB.
+# A further index for torch. https://download.pytorch.org/whl/cpu has the build without the CUDA
+# libraries, which take most of the space.
 TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 

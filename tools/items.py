@@ -34,7 +34,7 @@ def rows() -> Iterator[tuple[str, ...]]:
         training = ""
         if "train_seconds" in record.rows:  # the same in every row of a training
             training = duration(record.rows["train_seconds"].drop_duplicates().sum())
-        done = "one case" if item.canary else "digest" if item.expensive else "computed again"
+        done = "one case" if item.canary else "canary" if item.expensive else "computed again"
         yield f"`{item.name}`", item.reference, item.cost, took, training, device, done
 
 

@@ -66,7 +66,7 @@ def glyphs(pictures: np.ndarray, contrasts: Sequence[float]) -> Figure:
 def dials(
     rows: pd.DataFrame, theory: pd.DataFrame, parts: Sequence[str], height: float = 3.0
 ) -> Figure:
-    """Seeds (dots), means and theory (line) as each dial is turned away from the centre.
+    """Seeds (dots), means and theory (line) as each dial is turned away from the center.
 
     rows: dial, at, part, seed, gain. theory: dial, at, part, gain. One row of panels a part.
     """
@@ -139,7 +139,7 @@ def positions(networks: pd.DataFrame, minima: pd.DataFrame, dial: str) -> Figure
         part = networks[networks["algorithm"] == name]
         axes.plot(part["at"], part["position"], MARKERS[name], color=COLOURS[name],
                   markeredgecolor="white", markersize=7, label=NAMES[name])  # fmt: skip
-    for at, text, kind in ((0, "easy centre", "easy"), (1, "hard centre", "hard")):
+    for at, text, kind in ((0, "easy center", "easy"), (1, "hard center", "hard")):
         axes.axhline(at, color=COLOURS[kind], linewidth=0.8)
         axes.annotate(text, (0.01, at), xycoords=("axes fraction", "data"), va="bottom",
                       color=COLOURS[kind])  # fmt: skip
