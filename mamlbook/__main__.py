@@ -14,7 +14,7 @@ from types import ModuleType
 
 import tyro
 
-from mamlbook import __version__, records
+from mamlbook import __version__, jobs, records
 from mamlbook.errors import ComputationError, InputError, Stopped
 from mamlbook.experiments.catalogue import ITEMS, Item, Lacking, check, lacking
 
@@ -104,17 +104,23 @@ def reproduce(arguments: list[str]) -> int:
         raise InputError("`reproduce` needs an item; `python -m mamlbook list` shows every one.")
     item = ITEMS[known("item", arguments[0], ITEMS)]
 
-    def run(settings, out: Path = Path("runs"), rows_only: bool = False) -> int:
+    def run(
+        settings, out: Path = Path("runs"), rows_only: bool = False, cluster: str | None = None
+    ) -> int:
         """Make the item.
 
         Args:
-            out: the folder for ITEM.csv, ITEM.json and ITEM.svg.
+            out: the folder for ITEM.csv, ITEM.json and ITEM.svg; what is trained for it is kept
+                in folders within it.
             rows_only: leave arrays (ITEM.npz, megabytes) out of the record, as in results/.
+            cluster: the address of a dask scheduler whose workers train, such as tcp://host:8786.
         """
         from mamlbook import figures
 
         check(settings)
         records.check_folder(out)
+        if cluster and not hasattr(settings, "workers"):
+            raise InputError(f"{item.name} trains no cells; leave out --cluster.")
         commit = records.commit()  # of the code that runs, whatever is committed meanwhile
         if commit is None:
             print(
@@ -123,7 +129,8 @@ def reproduce(arguments: list[str]) -> int:
                 file=sys.stderr,
             )
         start = time.perf_counter()
-        made = item.make(settings)
+        with jobs.at(out, cluster):
+            made = item.make(settings)
         rows, arrays = made if isinstance(made, tuple) else (made, {})
         provenance = records.provenance(
             settings,

@@ -6,8 +6,9 @@ Any other exception is a fault of the program; the command line shows where it a
 import multiprocessing
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class InputError(ValueError):
@@ -37,13 +38,19 @@ class Stopped(KeyboardInterrupt):
         return self.message
 
 
+# Asks, where no signal arrives, whether to stop: a cluster's worker runs its cells in threads.
+stop_wanted: ContextVar[Callable[[], bool]] = ContextVar("stop_wanted", default=lambda: False)
+
+
 class Stop:
-    """Whether a signal has asked to stop, and which."""
+    """Whether a signal has asked to stop, and which; in a thread, whether `stop_wanted` says so."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
 
     def __bool__(self) -> bool:
+        if self.signum is None and stop_wanted.get()():
+            self.signum = signal.SIGTERM
         return self.signum is not None
 
 
@@ -53,7 +60,7 @@ def stoppable() -> Iterator[Stop]:
     can save its work; a second one ends the process as usual, unless a pool started it: a pool
     sends as many as it likes.
 
-    Signals reach the main thread alone: in another thread nothing is changed.
+    Signals reach the main thread alone: another thread stops when `stop_wanted` says so.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

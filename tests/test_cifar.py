@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mamlbook import figures
-from mamlbook.experiments import cells, cifar, live, omniglot
+from mamlbook import figures, jobs
+from mamlbook.experiments import cifar, live, omniglot
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.experiments.paper import TABLE2, beside
 from mamlbook.fewshot import images, training
@@ -28,9 +28,9 @@ def pictures_fixture():
 def held(pictures, monkeypatch, tmp_path):
     """Made-up pictures for CIFAR-100, networks of two filters, checkpoints out of the way."""
     monkeypatch.setattr(images, "load", lambda name, device="cpu": pictures)
-    monkeypatch.setattr(cells, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(cifar, "Cifar", lambda **told: Cifar(**{**SMALL, **told, "filters": 2}))
-    return pictures
+    with jobs.at(tmp_path):
+        yield pictures
 
 
 def made(item, settings):
@@ -80,11 +80,11 @@ def test_the_other_items(held):
         getattr(figures, item)(rows)
 
 
-def test_equal_cost_is_equal_in_the_images_that_are_drawn(held):
+def test_equal_cost_is_equal_in_the_images_that_are_drawn(held, tmp_path):
     small = {"iterations": 20, "seeds": 1, "filters": 2, "evaluation_tasks": 4}
     rows, arrays = made("scarcity", cifar.Scarcity(p=(0.1, 0.9), **small))
     # Table 2 has cells with these names: apart, neither is refused for the other's length.
-    assert {path.name for path in cells.CHECKPOINTS.iterdir()} == {"scarcity"}
+    assert {path.name for path in (tmp_path / "cells").iterdir()} == {"scarcity"}
     assert len(rows) == 4 * 2 and arrays["accuracy"].shape == (len(rows), 1)
     per_step = {p: cifar.images_of_a_step(cifar.Cifar(p=p)) for p in (0.1, 0.5, 0.9)}
     for p, own in rows.groupby("p"):

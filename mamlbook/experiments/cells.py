@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,15 @@ from mamlbook.fewshot import evaluation, images
 from mamlbook.fewshot.command import train_cells
 from mamlbook.fewshot.settings import Cell, Configuration, Settings
 from mamlbook.fewshot.training import Trained
-
-CHECKPOINTS = Path("runs/cells")  # of all tables: what one has trained, another finds
+from mamlbook.jobs import site
 
 
 @dataclass(frozen=True)
 class Budget:
     """How long the networks are trained, how often, and where.
 
-    A run that was cut goes on from its checkpoints in runs/cells when the command is given again.
+    A run that was cut goes on from its checkpoints, in the folder `cells` of the results, when the
+    command is given again. All tables share it: what one has trained, another finds.
     """
 
     iterations: int
@@ -58,7 +57,7 @@ def train(variants: Iterable[Settings], budget: Budget, apart: str = "") -> list
     """The cells, trained or found trained, in the folder that all share or in one `apart`."""
     todo = cells(variants, budget)
     how = {"device": budget.device, "until": budget.until, "workers": budget.workers}
-    return train_cells(todo, CHECKPOINTS / apart, **how)
+    return train_cells(todo, site().out / "cells" / apart, **how)
 
 
 def evaluated(

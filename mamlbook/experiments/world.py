@@ -12,7 +12,7 @@ import pandas as pd
 
 from mamlbook import records
 from mamlbook.fewshot.training import single_threaded
-from mamlbook.jobs import check_workers, pool, run_cells
+from mamlbook.jobs import executor, run_cells, site
 from mamlbook.linear import (
     excess_risk,
     learned_maml,
@@ -26,7 +26,6 @@ from mamlbook.world.network import Network
 from mamlbook.world.renderer import Pen
 from mamlbook.world.training import Recipe, Setting
 
-FOLDER = Path("runs/world")
 ARRAYS = tuple(one.name for one in fields(Measured) if one.name != "seeds")
 CENTRE = (0.25, 10.0, 100)
 """The position from which the dials are turned one at a time, and where claims are judged."""
@@ -68,8 +67,9 @@ class World:
 
     The positions are taken from the centre outwards: first those that differ from the centre in
     one dial, then the unseen ones and the variants, then those that differ in two dials and in
-    three. Each is a cell, kept in runs/world when it is done; a command that was cut goes on. So
-    does one that finds a record of other positions, if its code and settings were the same.
+    three. Each is a cell, kept in the folder `world` of the results when it is done; a command that
+    was cut goes on. So does one that finds a record of other positions, if its code and settings
+    were the same.
     """
 
     hardnesses: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -169,15 +169,11 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     cell has no readout or a smaller latent has no further speeds; the recipes and a short `trial`
     of the code, by which a later run knows its own; and the weights of one pair, see `shipped`.
     """
-    check_workers(settings.workers)
     todo, before = places(settings), _before(settings)
     missing = [place for place in todo if place not in before]
-    function = partial(_cell, seeds=settings.seeds, tasks=settings.tasks)
-    if settings.workers == 1:
-        made = [function(place) for place in missing]
-    else:
-        with pool(min(settings.workers, len(missing) or 1)) as executor:
-            made = run_cells(function, missing, executor)
+    how = {"seeds": settings.seeds, "tasks": settings.tasks, "folder": _folder()}
+    with executor(settings.workers) as many:
+        made = run_cells(partial(_cell, **how), missing, many)
     found = before | dict(zip(missing, made, strict=True))
     done = [found[place] for place in todo]
     rows = pd.DataFrame(
@@ -225,7 +221,7 @@ def _before(settings: World) -> dict[Place, Measured]:
 def shipped() -> dict[str, np.ndarray]:
     """The pair of seed 0 at the centre, to be shown at work in a page: pair_nal, pair_maml, the
     weights of all layers in float16, and pair_rate. Trained, or found trained."""
-    path = FOLDER / "pair.npz"
+    path = _folder() / "pair.npz"
     if not path.exists():
         with single_threaded():
             nal, maml, rate = pair(Place(*CENTRE, "dense").setting, [0])
@@ -267,9 +263,14 @@ def canary(record: records.Record) -> str | None:
     return None
 
 
-def _cell(place: Place, seeds: int, tasks: int) -> Measured:
+def _folder() -> Path:
+    """Where the cells are kept, for every machine that shares it."""
+    return (site().out / "world").absolute()
+
+
+def _cell(place: Place, seeds: int, tasks: int, folder: Path) -> Measured:
     """One position, measured or found measured."""
-    path = FOLDER / f"{place.label}-{seeds}-{tasks}.npz"
+    path = folder / f"{place.label}-{seeds}-{tasks}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with single_threaded():

@@ -92,3 +92,8 @@ def latest(folder: Path, identity: dict[str, Any], until: int | None = None) -> 
             )
         return found
     return None
+
+
+def reached(folder: Path) -> int:
+    """The iteration of the newest checkpoint, unread; 0 if there is none."""
+    return max((int(path.stem) for path in folder.glob("[0-9]*.json")), default=0)

@@ -1,6 +1,5 @@
 """Train and evaluate the cells of Section 5, resumably, one by one or on many machines."""
 
-from concurrent.futures import Executor
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +9,10 @@ import torch
 import tyro
 
 from mamlbook.errors import InputError, check_count
-from mamlbook.fewshot import evaluation, images, training
+from mamlbook.fewshot import checkpoints, evaluation, images, training
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
 from mamlbook.fewshot.training import Trained
-from mamlbook.jobs import check_workers, pool, run_cells
+from mamlbook.jobs import at, check_workers, executor, run_cells, site
 from mamlbook.records import check_folder, replace
 
 OUT = Path("runs")
@@ -58,16 +57,17 @@ def train_cells(
     *,
     device: str = "cpu",
     until: int | None = None,
-    executor: Executor | None = None,
     workers: int = 1,
 ) -> list[Trained]:
-    """Train cells: those that are alike together on a GPU, else one by one through `executor`
-    (by default a pool of `workers` processes, or this one if there is but one)."""
+    """Train cells: those that are alike together on a GPU, else one by one, in this process, by
+    `workers` processes, or on the cluster of `jobs.site`."""
     if device not in ("cpu", "cuda"):
         raise InputError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
     check_workers(workers)
+    if device == "cuda" and site().cluster:
+        raise InputError("A cluster trains on CPUs; leave out --cluster or --device cuda.")
     check_cells(cells, out, device, until)
     if device == "cuda":
         groups = training.alike(cells)
@@ -75,13 +75,12 @@ def train_cells(
             one for group in groups for one in train_group(group, out, device=device, until=until)
         ]
         return sorted(done, key=lambda one: cells.index(one.cells[0]))
-    if executor is None and workers == 1:
-        how = {"device": device, "until": until}
-        return [one for cell in cells for one in train_group([cell], out, **how)]
-    if executor is None:
-        with pool(min(workers, len(cells))) as executor:
-            return train_cells(cells, out, device=device, until=until, executor=executor)
-    return run_cells(partial(_train_cell, out=out, device=device, until=until), cells, executor)
+    out = out.absolute()  # for a worker that was started in another folder
+    with executor(min(workers, len(cells))) as many:
+        # A training alone uses all cores, and shows its own progress.
+        how = {"threads": None, "progress": True} if many is None else {}
+        one = partial(_train_cell, out=out, device=device, until=until, **how)
+        return run_cells(one, cells, many, partial(_reached, out=out, until=until))
 
 
 def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
@@ -99,11 +98,12 @@ def omniglot(
     first_seed: int = 0,
     device: str = "cpu",
     workers: int = 1,
+    cluster: str | None = None,
     out: Path = OUT,
     until: int | None = None,
 ) -> None:
     """Train a cell of Table 1 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, out, until)
+    _command(settings, seeds, first_seed, device, workers, cluster, out, until)
 
 
 def cifar(
@@ -112,11 +112,12 @@ def cifar(
     first_seed: int = 0,
     device: str = "cpu",
     workers: int = 1,
+    cluster: str | None = None,
     out: Path = OUT,
     until: int | None = None,
 ) -> None:
     """Train a cell of Table 2 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, out, until)
+    _command(settings, seeds, first_seed, device, workers, cluster, out, until)
 
 
 def _command(
@@ -125,6 +126,7 @@ def _command(
     first_seed: int,
     device: str,
     workers: int,
+    cluster: str | None,
     out: Path,
     until: int | None,
 ) -> None:
@@ -134,7 +136,8 @@ def _command(
     if until is not None:
         check_count("until", until)
     cells = [Cell(settings, seed) for seed in range(first_seed, first_seed + seeds)]
-    trained = train_cells(cells, out, device=device, until=until, workers=workers)
+    with at(out, cluster):
+        trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, images.load(settings.data, device))
     for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
         replace(out / f"{_name(cell, device)}.csv", own.to_csv(index=False).encode())
@@ -148,5 +151,18 @@ def _name(cell: Cell, device: str) -> str:
     return cell.label if device == "cpu" else f"{cell.label}-{device}"
 
 
-def _train_cell(cell: Cell, out: Path, device: str, until: int | None) -> Trained:
-    return train_group([cell], out, device=device, until=until, threads=1, progress=False)[0]
+def _train_cell(
+    cell: Cell,
+    out: Path,
+    device: str,
+    until: int | None,
+    threads: int | None = 1,
+    progress: bool = False,
+) -> Trained:
+    how = {"until": until, "threads": threads, "progress": progress}
+    return train_group([cell], out, device=device, **how)[0]
+
+
+def _reached(cell: Cell, out: Path, until: int | None) -> float:
+    """The part of a training that its last checkpoint holds."""
+    return checkpoints.reached(out / cell.label) / (until or cell.settings.iterations)

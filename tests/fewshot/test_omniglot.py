@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mamlbook import figures
-from mamlbook.experiments import causes, cells, omniglot
+from mamlbook import figures, jobs
+from mamlbook.experiments import causes, omniglot
 from mamlbook.experiments.paper import TABLE1
 from mamlbook.fewshot import evaluation, images, training
 from mamlbook.fewshot.settings import ARMS, Cell, Omniglot
@@ -15,8 +15,9 @@ TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch, tmp_path, real_data):
-    monkeypatch.setattr(cells, "CHECKPOINTS", tmp_path)
+def apart(tmp_path, real_data):
+    with jobs.at(tmp_path):
+        yield
 
 
 def test_table1_has_the_papers_cells_in_its_order():
@@ -32,9 +33,9 @@ def test_table1_has_the_papers_cells_in_its_order():
 
 def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
     omniglot.table1(omniglot.Table1(**TINY))
-    trained = {path.name for path in tmp_path.iterdir()}
+    trained = {path.name for path in (tmp_path / "cells").iterdir()}
     told = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
-    assert {path.name for path in tmp_path.iterdir()} == trained
+    assert {path.name for path in (tmp_path / "cells").iterdir()} == trained
     assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
     keys = ["network", "seed", "split", "part"]
     easy = told.pivot(index=keys, columns="setting", values="r_easy")
@@ -56,7 +57,7 @@ def test_crossed_networks_are_table1s_on_the_other_settings_tasks(tmp_path):
         )  # fmt: skip
         here = dataclasses.replace(there, setting=rows["trained_in"][line])
         kept = training.train(
-            [Cell(here, 1)], held, folder=tmp_path / Cell(here, 1).label, progress=False
+            [Cell(here, 1)], held, folder=tmp_path / "cells" / Cell(here, 1).label, progress=False
         )
         own = evaluation.evaluate(Cell(there, 1), kept.theta, held)
         assert np.isclose(own["accuracy"][line % 4], arrays["accuracy"][line, 1])

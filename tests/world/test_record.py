@@ -29,7 +29,7 @@ def trained(monkeypatch, tmp_path):
     """A world whose cells are random numbers, and the places that were measured."""
     asked = []
 
-    def cell(place, seeds, tasks):
+    def cell(place, seeds, tasks, folder):
         asked.append(place)
         return measured(np.random.default_rng(len(place.label)), place)
 
