@@ -95,6 +95,10 @@ def list_items(arguments: list[str]) -> int:
     print(f"{'item':19}{'in the paper':30}{'full cost':16}record")
     for item in ITEMS.values():
         print(f"{item.name:19}{item.reference:30}{item.cost:16}{_where(item)}")
+    print(
+        "\nOn tasks of your own: `python -m mamlbook diagnose TABLE --task COLUMN --target COLUMN` "
+        "says whether MAML pays on them; --help shows its settings."
+    )
     return 0
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from mamlbook import records
 from mamlbook.diagnose import evidence, methods, quadratics
 from mamlbook.diagnose.solutions import fold_sums, solve
-from mamlbook.diagnose.table import TableError, Tasks, from_arrays, standardised
+from mamlbook.diagnose.table import TableError, Tasks, from_arrays, standardized
 
 REACH = 7  # times the median rows: how far a support is extrapolated
 
@@ -98,7 +98,7 @@ def diagnose(
         raise TableError("The steps are whole numbers from 1 to 100, such as --steps 1 5.")
     settings = Settings(support, adapt, tuple(sorted(set(steps))))
     tasks = tasks if isinstance(tasks, Tasks) else from_arrays(tasks)
-    names, rows, dropped = standardised(tasks, support, methods.GRID * len(settings.steps))
+    names, rows, dropped = standardized(tasks, support, methods.GRID * len(settings.steps))
     try:
         return _diagnosed(names, rows, dropped, tasks.features, settings, begin)
     except np.linalg.LinAlgError:

@@ -4,6 +4,8 @@ import html
 import io
 from collections.abc import Iterator
 
+import pandas as pd
+
 from mamlbook.diagnose.diagnosis import Diagnosis
 from mamlbook.diagnose.evidence import THRESHOLD, coverage
 from mamlbook.diagnose.methods import NAMES
@@ -36,13 +38,27 @@ def verdict(diagnosis: Diagnosis) -> str:
     return said + "."
 
 
+def methods_table(diagnosis: Diagnosis) -> pd.DataFrame:
+    """The loss of each method, and its ratio to MAML's, with their intervals, in words."""
+
+    def known(value: float, low: float, high: float) -> str:
+        return f"{value:.3f}" if low == high else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+    rows = diagnosis.methods
+    over = rows[["over_maml", "over_maml_low", "over_maml_high"]].itertuples(index=False)
+    return pd.DataFrame(
+        {
+            "loss": [known(*each) for each in rows[["loss", "low", "high"]].itertuples(index=False)],
+            "over MAML's": [known(*each) for each in over],
+        },
+        index=pd.Index(rows["method"].map(NAMES), name="method"),
+    )
+
+
 def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
     """What the report says after the verdict, in its order: headings and lines."""
     d = diagnosis
-    lines = [f"{'':36}{'loss':>9}{'interval':>20}{'over MAML':>11}"]
-    for row in d.methods.itertuples():
-        interval = f"{row.low:.4f} to {row.high:.4f}"
-        lines.append(f"{NAMES[row.method]:36}{row.loss:9.4f}{interval:>20}{row.over_maml:11.3f}")
+    lines = methods_table(d).reset_index().to_string(index=False).splitlines()
     yield "Methods: mean squared error on new rows, as a share of the target's variance", lines
 
     rows = (
@@ -92,7 +108,7 @@ def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
             f"Adapting {what}: NAL {loop('nal')}, MAML {loop('maml')}, each chosen by nested "
             "cross-validation over tasks.",
             f"One outer step of MAML costs about {d.cost:.2g} times one of NAL.",
-            f"Features ({', '.join(d.features)}) and target were standardised over all rows; every "
+            f"Features ({', '.join(d.features)}) and target were standardized over all rows; every "
             f"task weighs the same{dropped}.",
         ],
     )

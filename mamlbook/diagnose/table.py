@@ -1,4 +1,4 @@
-"""A table of tasks: read, checked in one sentence each, and standardised."""
+"""A table of tasks: read, checked in one sentence each, and standardized."""
 
 import csv
 import difflib
@@ -19,6 +19,7 @@ LEAST_TASKS = 10
 SPARE = 3  # rows that a task must have beyond its support
 MOST = 1 << 30  # bytes of quadratics
 CLASSES = 20
+NO_FEATURE = "There is no feature beside task and target; give at least one column."
 EMPTY = ("", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None")  # cells without value
 
 
@@ -77,7 +78,7 @@ def _read_csv(path: Path, task: str | None) -> pd.DataFrame:
         comma = max(",;\t", key=first.count)
         names = [name.strip() for name in next(csv.reader(file, delimiter=comma), [])]
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise TableError(f"The column name {twice[0]!r} stands twice in {path.name}; rename one.")
+        raise TableError(f"The column name {twice[0]!r} stands twice; rename one.")
     numbers = [i for i, name in enumerate(names) if name != task]
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
@@ -95,13 +96,22 @@ def _read_csv(path: Path, task: str | None) -> pd.DataFrame:
                 names=range(len(names)) if names else None,
                 skipinitialspace=True,
             )
-        except pd.errors.ParserWarning:
+        except (pd.errors.ParserWarning, pd.errors.ParserError):
+            if (found := _long_row(path, comma, len(names))) is None:
+                raise
             raise TableError(
-                f"Rows of {path.name} have more cells than its first line has names; begin the "
-                "file with one line that names every column."
+                f"Row {found[0]} has {found[1]} cells and the first line {len(names)}; begin with "
+                "one line that names every column, or correct the row."
             ) from None
     frame.columns = names
     return frame.loc[:, [name != "" for name in names]]
+
+
+def _long_row(path: Path, comma: str, names: int) -> tuple[int, int] | None:
+    """The number of the first row with more cells than names, and of its cells; None if none."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = enumerate(filter(None, csv.reader(file, delimiter=comma)), 1)
+        return next(((i, len(row)) for i, row in rows if any(row[names:])), None)
 
 
 def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[str] = ()) -> Tasks:
@@ -117,6 +127,8 @@ def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[s
     if len(frame) == 0:
         raise TableError("The table has no rows; give one row for each observation.")
     features = list(features) or [c for c in frame.columns if c not in (task, target)]
+    if not features:
+        raise TableError(NO_FEATURE)
     if len({task, target, *features}) < 2 + len(features):
         raise TableError("Task, target and features must be different columns; name each once.")
     columns = [_numbers(name, frame[name], name == target) for name in (*features, target)]
@@ -164,7 +176,7 @@ def from_arrays(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Tasks:
     return Tasks(names, inputs, targets, features)
 
 
-def standardised(
+def standardized(
     tasks: Tasks, support: int, candidates: int = 1
 ) -> tuple[list[str], list[np.ndarray], int]:
     """Names and rows z = (1, x, y) of the tasks large enough, and how many were dropped.
@@ -177,12 +189,12 @@ def standardised(
     dropped = len(tasks.targets) - len(kept)
     p = len(tasks.features)
     if p < 1:
-        raise TableError("There is no feature beside task and target; give at least one column.")
+        raise TableError(NO_FEATURE)
     if len(kept) < LEAST_TASKS:
         sizes = sorted((len(y) for y in tasks.targets), reverse=True)
         smaller = sizes[min(LEAST_TASKS, len(sizes)) - 1] - SPARE
         remedy = (
-            f"with --support {smaller} it has enough"
+            f"with a support of {smaller} there are enough"
             if len(sizes) >= LEAST_TASKS and smaller >= 1
             else "collect more tasks, or more rows for each"
         )
@@ -193,8 +205,8 @@ def standardised(
         )
     if len(kept) < p + 2:
         raise TableError(
-            f"{len(kept)} tasks are too few for {p + 1} parameters; name at most "
-            f"{len(kept) - 2} columns with --features."
+            f"{len(kept)} tasks are too few for {p + 1} parameters; choose at most "
+            f"{len(kept) - 2} features."
         )
     size = len(kept) * (p + 2) ** 2 * 8 * (candidates + 8)
     if size > MOST:
@@ -257,7 +269,7 @@ def _refuse_text(name: str, cell: str, row: int, target: bool) -> NoReturn:
             "column of numbers"
         )
     else:
-        remedy = "leave it out with --features, or code it in numbers"
+        remedy = "leave it out, or code it in numbers"
     kind = "the target" if target else "feature"
     raise TableError(f"In {kind} {name!r}, row {row} is {cell[:40]!r}, no number; {remedy}.")
 
@@ -281,7 +293,7 @@ def _check_collinear(x: np.ndarray, features: list[str]) -> None:
         involved = [f for f, v in zip(features, vectors[:, 0], strict=True) if abs(v) > 0.05]
         raise TableError(
             f"The features {', '.join(involved[:5])} are collinear, one follows from the others; "
-            "leave one of them out with --features."
+            "leave one of them out."
         )
 
 

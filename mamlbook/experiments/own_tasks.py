@@ -8,7 +8,7 @@ import pandas as pd
 
 from mamlbook.diagnose import evidence, methods, quadratics
 from mamlbook.diagnose.solutions import leave_one_out, solve
-from mamlbook.diagnose.table import from_arrays, standardised
+from mamlbook.diagnose.table import from_arrays, standardized
 from mamlbook.errors import InputError
 from mamlbook.linear import (
     Environment,
@@ -140,7 +140,7 @@ def judged(
 ) -> tuple[methods.Chosen, methods.Chosen, float, float]:
     """NAL and MAML as a diagnosis of these rows finds them, inner rate and steps chosen for each;
     and the true losses of both on new tasks, adapted as chosen."""
-    _, tasks, _ = standardised(from_arrays((z[:, :-1], z[:, -1]) for z in rows), m)
+    _, tasks, _ = standardized(from_arrays((z[:, :-1], z[:, -1]) for z in rows), m)
     stacked = np.vstack(rows)
     units = np.diag(np.append(1, 1 / stacked.std(0)))
     units[1:, 0] = -stacked.mean(0) / stacked.std(0)

@@ -136,7 +136,7 @@ class OwnTasks(anywidget.AnyWidget):
     first is shown at the start. `coverages` are those of `evidence.coverages`.
     """
 
-    _esm = _script("diagnose", "own")
+    _esm = _script("algebra", "diagnose", "table", "own")
     _css = STYLE + (HERE / "own.css").read_text(encoding="utf-8")
     examples = traitlets.Dict().tag(sync=True)
     coverages = traitlets.List().tag(sync=True)

@@ -4,87 +4,6 @@ const METHODS = {
   none: "no adaptation", alone: "each task alone (ridge)", nal: "NAL", maml: "MAML",
   fixed: "fixed effects, shrunken intercept", mixed: "Gaussian mixed model", floor: "noise floor",
 };
-const MOST_ROWS = 20000, MOST_TASKS = 1000, MOST_FEATURES = 8;
-
-/** The cells of a CSV text, quotes and all; a semicolon or a tab serves as well as a comma. */
-function cells(text) {
-  const head = text.split(/\r?\n/, 1)[0];
-  const comma = [",", ";", "\t"].sort((a, b) => head.split(b).length - head.split(a).length)[0];
-  const table = [[""]];
-  let quoted = false;
-  for (let i = text.charCodeAt(0) === 0xfeff ? 1 : 0; i < text.length; i += 1) {
-    const c = text[i], row = table.at(-1);
-    if (c === '"') {
-      if (quoted && text[i + 1] === '"') { row[row.length - 1] += c; i += 1; } else quoted = !quoted;
-    } else if (!quoted && c === comma) row.push("");
-    else if (!quoted && (c === "\n" || c === "\r")) {
-      if (c === "\r" && text[i + 1] === "\n") i += 1;
-      table.push([""]);
-    } else row[row.length - 1] += c;
-  }
-  return table.filter((row) => row.length > 1 || row[0].trim());
-}
-
-/** Columns by name; a sentence as an Error if the text is no table. */
-function parsed(text) {
-  const [head, ...rows] = cells(text);
-  if (!head || !rows.length) throw new Error("This is no table: give a header line and one row for each observation.");
-  const names = head.map((name) => name.trim());
-  const twice = names.find((name, i) => name && names.indexOf(name) !== i);
-  if (twice !== undefined) throw new Error(`The column name “${twice}” stands twice; rename one.`);
-  if (names.filter(Boolean).length < 3) throw new Error("A table needs at least three columns: the task, the target, and a feature.");
-  const ragged = rows.findIndex((row) => row.length !== names.length);
-  if (ragged >= 0) throw new Error(`Row ${ragged + 2} has ${rows[ragged].length} cells where the header has ${names.length}; mend it.`);
-  if (rows.length > MOST_ROWS) throw new Error(`The page takes up to ${MOST_ROWS} rows; for more use the command line below.`);
-  return { names, rows };
-}
-
-/** What to do about a cell that is no number. */
-const remedy = (cell) => /^[-+]?[\d.,'\s]*\d\s?%?$/.test(cell.trim())
-  ? "write it like 1234.5, with a decimal point and nothing else between the digits" : "choose other columns";
-
-const numeric = (cell) => cell.trim() !== "" && Number.isFinite(Number(cell));
-
-/** Standardised rows (1, x, y) by task, or a sentence as an Error. */
-function prepared({ names, rows }, { task, target, features, support }) {
-  if (!Number.isInteger(support) || support < 1) throw new Error("The support must be a whole number, at least 1.");
-  if (!features.length) throw new Error("Choose at least one feature.");
-  if (features.length > MOST_FEATURES) throw new Error(`The page takes up to ${MOST_FEATURES} features; for more use the command line below.`);
-  const columns = [...features, target].map((name) => {
-    const at = names.indexOf(name);
-    const bad = rows.find((row) => !numeric(row[at]));
-    if (bad) throw new Error(bad[at].trim() ? `In column “${name}” there is “${bad[at].slice(0, 40)}”, no number; ${remedy(bad[at])}.` : `Column “${name}” has empty cells; drop those rows or fill them.`);
-    return rows.map((row) => Number(row[at]));
-  });
-  const groups = new Map();
-  rows.forEach((row, i) => {
-    const name = row[names.indexOf(task)];
-    if (!groups.has(name)) groups.set(name, []);
-    groups.get(name).push(i);
-  });
-  if (groups.size === rows.length) throw new Error(`Column “${task}” is different in every row; choose the column that rows of one task share.`);
-  const kept = [...groups].filter(([, members]) => members.length >= support + SPARE);
-  if (kept.length < Math.max(LEAST, features.length + 2)) throw new Error(`${kept.length} tasks have at least ${support + SPARE} rows and ${Math.max(LEAST, features.length + 2)} are needed; choose a smaller support or fewer features, or collect more tasks.`);
-  if (kept.length > MOST_TASKS) throw new Error(`The page takes up to ${MOST_TASKS} tasks; for more use the command line below.`);
-  const used = kept.flatMap(([, members]) => members);
-  const standard = columns.map((column, j) => {
-    const values = used.map((i) => column[i]), centre = mean(values);
-    const sd = Math.sqrt(mean(values.map((x) => (x - centre) ** 2)));
-    const size = Math.max(...values.map(Math.abs));
-    if (!(sd > 1e-9 * size)) throw new Error(`“${[...features, target][j]}” is constant; leave it out.`);
-    return (i) => (column[i] - centre) / sd;
-  });
-  const inputs = used.map((i) => standard.slice(0, -1).map((f) => f(i)));
-  const values = eigenvalues(scatter(inputs));
-  if (values[0] < 1e-8 * values.at(-1)) throw new Error("The features are collinear, one follows from the others; leave one of them out.");
-  const different = new Set(used.map((i) => columns.at(-1)[i]));
-  if (different.size <= 2) throw new Error("The target looks like class labels, which this cannot judge; choose a column of measured numbers.");
-  return {
-    tasks: kept.map(([name]) => name),
-    dropped: groups.size - kept.length,
-    rows: kept.map(([, members]) => members.map((i) => [1, ...standard.map((f) => f(i))])),
-  };
-}
 
 function sentenceOf({ kind, gain, alternative }, support, known) {
   const heading = {
@@ -185,8 +104,7 @@ function render({ model, el }) {
         task: task.input.value, target: target.input.value, adapt: adapt.input.value, support: Number(support.value),
         features: [...features.querySelectorAll("input:checked")].map((box) => box.value),
       };
-      if (asked.task === asked.target) throw new Error("Task and target must be different columns.");
-      const ready = prepared(table, asked);
+           const ready = prepared(table, asked);
       const found = diagnosed(ready.rows, asked);
       sentence.replaceChildren(...sentenceOf(found, asked.support, covered.findLast((each) => each.tasks <= ready.tasks.length)));
       picture.style.display = "";
@@ -198,7 +116,7 @@ function render({ model, el }) {
         element("span", { class: "mb-hurt" }, "○ "), `it hurts ${ready.tasks.length - helped}; a larger disc, a larger change. `,
         `${ready.tasks.length} tasks find a gain of `, shown("least_gain", found.leastGain), " in four cases of five. NAL adapts in ",
         shown("nal_steps", nal.count), nal.count > 1 ? " steps of " : " step of ", shown("nal_alpha", nal.alpha), ", MAML in ",
-        shown("maml_steps", maml.count), maml.count > 1 ? " steps of " : " step of ", shown("maml_alpha", maml.alpha), ". Features and target were standardised",
+        shown("maml_steps", maml.count), maml.count > 1 ? " steps of " : " step of ", shown("maml_alpha", maml.alpha), ". Features and target were standardized",
         ready.dropped ? `; ${ready.dropped} tasks with too few rows were dropped.` : ".",
       );
       numbersBox.replaceChildren(numbers("", ["loss on new rows", "mean", "over MAML"],
@@ -210,7 +128,7 @@ function render({ model, el }) {
   };
   const list = (wanted) => {
     const chosen = wanted ?? table.names.filter((name) => name && name !== task.input.value && name !== target.input.value &&
-      numeric(table.rows[0][table.names.indexOf(name)]));
+      looksNumeric(table, name));
     features.replaceChildren(element("legend", {}, "features"), ...table.names
       .filter((name) => name && name !== task.input.value && name !== target.input.value)
       .map((name) => {
