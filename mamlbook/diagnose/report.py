@@ -45,10 +45,11 @@ def methods_table(diagnosis: Diagnosis) -> pd.DataFrame:
         return f"{value:.3f}" if low == high else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
     rows = diagnosis.methods
+    loss = rows[["loss", "low", "high"]].itertuples(index=False)
     over = rows[["over_maml", "over_maml_low", "over_maml_high"]].itertuples(index=False)
     return pd.DataFrame(
         {
-            "loss": [known(*each) for each in rows[["loss", "low", "high"]].itertuples(index=False)],
+            "loss": [known(*each) for each in loss],
             "over MAML's": [known(*each) for each in over],
         },
         index=pd.Index(rows["method"].map(NAMES), name="method"),

@@ -89,7 +89,7 @@ function render({ model, el }) {
     const strips = element("g");
     [[1, "easy", 20], [hardness, "hard", 84]].forEach(([rho, kind, top]) => {
       strips.append(lettering({ class: `mb-word ${kind}`, x: 4, y: top + 32 }, kind));
-      for (let i = 0; i < 8; i += 1) strips.append(glyph(pen, SHOWN.slice(6 * i, 6 * i + 6), rho, 42 + 59 * i, top, 56));
+      for (let i = 0; i < 6; i += 1) strips.append(glyph(pen, SHOWN.slice(6 * i, 6 * i + 6), rho, 46 + 62 * i, top, 56));
     });
     strips.append(element("text", { class: "mb-title", x: 4, y: 13 }, "the same glyphs, with the ink of either kind of task"));
 
@@ -184,7 +184,7 @@ function render({ model, el }) {
     model, el,
     title: "A world with dials: tasks, pairs of networks, and the theory",
     size: [
-      { name: "strips", width: 520, height: 146 }, { name: "plane", ...size }, { name: "four", ...size },
+      { name: "strips", width: 420, height: 146 }, { name: "plane", ...size }, { name: "four", ...size },
       { name: "bars", ...size }, { name: "curves", ...size },
     ],
     sliders: [

@@ -45,8 +45,8 @@ function draw({ x, packing, m, spread }, heat) {
   const powers = (low, high) =>
     Array.from({ length: high - low + 1 }, (_, i) => [low + i, plain(10 ** (low + i))]);
   const map = axes({
-    width: 560, height: 340, x: X, y: PACKING, xticks: powers(...X), yticks: powers(...PACKING),
-    title: "NAL’s excess risk over MAML’s: darker is more", xlabel: "hardness ratio ρ_H / ρ_E", ylabel: "R² / r_H",
+    width: 420, height: 290, x: X, y: PACKING, xticks: powers(...X), yticks: powers(...PACKING),
+    title: "NAL’s excess risk over MAML’s: a stronger color is more", xlabel: "hardness ratio ρ_H / ρ_E", ylabel: "R² / r_H",
   });
   heat(map, m, spread);
   const edges = [];
@@ -75,7 +75,7 @@ function render({ model, el }) {
   return mount({
     model, el,
     title: "Should I use MAML here? The gain over hardness and geography, and its cost",
-    size: [{ name: "gainmap", width: 560, height: 340 }],
+    size: [{ name: "gainmap", width: 420, height: 290 }],
     sliders: [
       { name: "x", label: "hardness ratio, <i>ρ</i><sub>H</sub>/<i>ρ</i><sub>E</sub>", min: 0.01, max: 1, log: true },
       { name: "packing", label: "distance over spread, <i>R</i>²/<i>r</i><sub>H</sub>", min: 0.1, max: 100, log: true },

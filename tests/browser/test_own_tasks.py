@@ -174,7 +174,7 @@ def test_the_page_refuses_in_the_words_of_the_command(look, name, open_page: Ope
 
 
 @at(PAGE)
-def test_the_page_takes_truth_values_and_what_has_no_value_as_python_does(look, open_page, tmp_path):
+def test_the_page_takes_truth_values_as_python_does(look, open_page, tmp_path):
     text = edited(a=lambda t: t.index % 3 == 0)
     assert ",True," in text
     (tmp_path / "t.csv").write_text(text)

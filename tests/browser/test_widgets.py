@@ -302,3 +302,22 @@ def test_a_minimum_outside_the_picture_is_not_shown(look, open_page: OpenPage):
     frame = page.locator(".mb-widget").first
     assert "no minimum" in frame.locator(".mb-sentence").inner_text()
     assert frame.locator(".mb-dot.maml").count() == 0 < frame.locator(".mb-dot.nal").count()
+
+
+LETTERS = """
+() => [...document.querySelectorAll(".mb-widget svg text")].filter((t) => t.textContent).map((t) => {
+  const picture = t.ownerSVGElement, scale = picture.getBoundingClientRect().width / picture.viewBox.baseVal.width;
+  return [t.textContent, parseFloat(getComputedStyle(t).fontSize) * scale];
+})
+"""  # noqa: E501
+
+
+@at(*(phone(f"chapters/{name}.html") for name in ("hardness", "geography", "world", "your_tasks")))
+def test_a_phone_shows_letters_of_eleven_pixels_and_the_conclusion_first(look, open_page):
+    page = open_page(look)
+    page.locator(".mb-widget .mb-sentence").first.wait_for()
+    letters = page.evaluate(LETTERS)
+    assert letters and min(size for _, size in letters) >= 10.9, min(letters, key=lambda t: t[1])
+    for frame in page.locator(".mb-frame:has(> .mb-sentence)").all():
+        first = frame.locator("label, button").first.bounding_box()
+        assert frame.locator("> .mb-sentence").bounding_box()["y"] < first["y"]
