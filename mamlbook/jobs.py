@@ -35,7 +35,7 @@ class Site:
     out: Path = Path("runs")
     """The folder of the results; cells are kept in folders within it."""
     cluster: str | None = None
-    """The address of a scheduler of dask.distributed, such as tcp://host:8786."""
+    """The address of a scheduler of dask.distributed, such as `tcp://host:8786`."""
 
 
 _HERE = Site()
