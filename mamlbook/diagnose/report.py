@@ -56,36 +56,43 @@ def methods_table(diagnosis: Diagnosis) -> pd.DataFrame:
     )
 
 
-def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
-    """What the report says after the verdict, in its order: headings and lines."""
-    d = diagnosis
-    lines = methods_table(d).reset_index().to_string(index=False).splitlines()
-    yield "Methods: mean squared error on new rows, as a share of the target's variance", lines
+Section = tuple[str, pd.DataFrame | None, list[str]]
 
+
+def sections(diagnosis: Diagnosis) -> Iterator[Section]:
+    """What the report says after the verdict, in its order: heading, table, and sentences."""
+    d = diagnosis
+    heading = "Methods: mean squared error on new rows, as a share of the target's variance"
+    yield heading, methods_table(d), []
     rows = (
         d.rows
         if len(d.rows) <= SHOWN
         else d.rows.iloc[[*range(SHOWN // 2), *range(-SHOWN // 2, 0)]]
     )
-    lines = [f"{'':24}{'rows':>6}{'left':>8}{'before':>9}{'NAL':>9}{'MAML':>9}{'of change':>11}"]
-    for row in rows.itertuples():
-        lines.append(
-            f"{row.task[:23]:24}{row.rows:6}{row.share_left:8.3f}{row.distance:9.4f}"
-            f"{row.loss_nal:9.4f}{row.loss_maml:9.4f}{row.share_of_change:11.1%}"
-        )
+    tasks = pd.DataFrame(
+        {
+            "rows": rows["rows"].map(str),
+            "left": rows["share_left"].map("{:.3f}".format),
+            "before": rows["distance"].map("{:.4f}".format),
+            "NAL": rows["loss_nal"].map("{:.4f}".format),
+            "MAML": rows["loss_maml"].map("{:.4f}".format),
+            "of change": rows["share_of_change"].map("{:.1%}".format),
+        }
+    ).set_index(rows["task"].str[:23].rename("task"))
     largest = d.rows.reindex(d.rows["share_of_change"].abs().sort_values(ascending=False).index)[:3]
     shares = ", ".join(f"{r.task} ({abs(r.share_of_change):.0%})" for r in largest.itertuples())
-    lines += [
+    lines = [
         f"MAML helps {int(d.rows['helped'].sum())} of {len(d.rows)} tasks; of all that it changes, "
         f"for better or worse, most falls on {shares}.",
         "Under MAML's loss, the mean difference of the two initializations is "
         f"{d.explained:.4g}: their squared distance in the metric of the curvature left.",
     ]
-    yield "Tasks, hardest first: the share of the loss that adapting from NAL leaves", lines
+    yield "Tasks, hardest first: the share of the loss that adapting from NAL leaves", tasks, lines
 
     known = coverage(len(d.rows))
     yield (
         "What this number of tasks can find",
+        None,
         [
             f"{len(d.rows)} tasks find a gain of {d.least_gain:.3g} in four cases of five; a gain "
             f"of 1.1 would need about {d.tasks_for:,} such tasks.",
@@ -105,6 +112,7 @@ def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
     dropped = f"; {d.dropped} tasks with fewer rows were dropped" if d.dropped else ""
     yield (
         "Cost and settings",
+        None,
         [
             f"Adapting {what}: NAL {loop('nal')}, MAML {loop('maml')}, each chosen by nested "
             "cross-validation over tasks.",
@@ -118,9 +126,18 @@ def sections(diagnosis: Diagnosis) -> Iterator[tuple[str, list[str]]]:
 def text(diagnosis: Diagnosis) -> str:
     """The report for a terminal."""
     parts = [diagnosis.verdict]
-    for heading, lines in sections(diagnosis):
-        parts.append("\n".join([heading, *(f"  {line}" for line in lines)]))
+    for heading, table, lines in sections(diagnosis):
+        parts.append("\n".join([heading, *(f"  {line}" for line in [*_printed(table), *lines])]))
     return "\n\n".join(parts) + "\n"
+
+
+def _printed(table: pd.DataFrame | None) -> list[str]:
+    """A table's lines, its index to the left."""
+    if table is None:
+        return []
+    width = max(map(len, [*table.index, table.index.name]))
+    labels = table.index.str.ljust(width).rename(table.index.name.ljust(width))
+    return table.set_index(labels).reset_index().to_string(index=False).splitlines()
 
 
 def page(diagnosis: Diagnosis, title: str) -> str:
@@ -131,13 +148,11 @@ def page(diagnosis: Diagnosis, title: str) -> str:
         f"<h1>{html.escape(title)}</h1>",
         f"<p><strong>{html.escape(diagnosis.verdict)}</strong></p>",
     ]
-    for heading, lines in sections(diagnosis):
-        table = [line for line in lines if "   " in line]
-        prose = [line for line in lines if "   " not in line]
+    for heading, table, lines in sections(diagnosis):
         parts.append(f"<h2>{html.escape(heading)}</h2>")
-        if table:
-            parts.append(f"<pre>{html.escape(chr(10).join(table))}</pre>")
-        parts += [f"<p>{html.escape(line)}</p>" for line in prose]
+        if table is not None:
+            parts.append(f"<div>{table.rename_axis(None).to_html(border=0)}</div>")
+        parts += [f"<p>{html.escape(line)}</p>" for line in lines]
     for name, alt in figures.ALT.items():
         buffer = io.StringIO()
         figure = getattr(figures, name)(diagnosis)
@@ -157,10 +172,16 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }}
-pre {{ overflow-x: auto; font-size: 0.8rem; }}
-figure {{ margin: 1rem 0; }}
-svg {{ width: 100%; height: auto; }}
+body {{ font: 16px/1.5 sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1f2937; background: #ffffff; }}
+h1 {{ font-size: 1.6rem; line-height: 1.25; }}
+h2 {{ font-size: 1.15rem; line-height: 1.3; margin: 2rem 0 0.5rem; }}
+div {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: 0.25rem 0.5rem; text-align: right; border-bottom: 1px solid #d1d5db; }}
+tbody th {{ text-align: left; font-weight: normal; }}
+figure {{ margin: 1rem 0; overflow-x: auto; }}
+svg {{ width: 100%; min-width: 32rem; height: auto; }}
 </style>
 </head>
 <body>

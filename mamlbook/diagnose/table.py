@@ -269,7 +269,7 @@ def _refuse_text(name: str, cell: str, row: int, target: bool) -> NoReturn:
             "column of numbers"
         )
     else:
-        remedy = "leave it out, or code it in numbers"
+        remedy = "leave it out of the features, or code it in numbers"
     kind = "the target" if target else "feature"
     raise TableError(f"In {kind} {name!r}, row {row} is {cell[:40]!r}, no number; {remedy}.")
 

@@ -63,7 +63,7 @@ function numbersOf(table, name, isTarget) {
       ? "write it like 1234.5, with a decimal point and nothing else between the digits"
       : isTarget
         ? "class labels have no order, and with shuffled labels MAML gains nothing; choose a column of numbers"
-        : "leave it out, or code it in numbers";
+        : "leave it out of the features, or code it in numbers";
     refuse(`In ${isTarget ? "the target" : "feature"} ${quoted(name)}, row ${bad + 1} is ${quoted(cell.slice(0, 40))}, no number; ${remedy}.`);
   }
   const values = column.map((cell) => (EMPTY.includes(cell.trim()) ? NaN : INFINITE.test(cell.trim()) ? Infinity : Number(cell)));

@@ -129,7 +129,7 @@ def test_files_that_are_no_tables(text, sentence, tmp_path, capsys):
     [
         (lambda text: text.replace("shop,", "Shop,", 1), "did you mean 'Shop'?"),
         (lambda text: "# from the till\n" + text, "Row 2 has 4 cells and the first line 1; begin"),
-        (lambda text: text.replace(",-0.", ",EUR ", 1), ", no number; leave it out, or code"),
+        (lambda text: text.replace(",-0.", ",EUR ", 1), ", no number; leave it out of the"),
         (lambda text: text.replace(",", "|"), "the table has shop|size|price|sales."),
         (lambda text: text.replace(",0.", ",1.200.", 1), "write it like 1234.5, with a decimal"),
         (lambda text: text.replace("shop 3,", ",", 1), "1 row has no task"),
