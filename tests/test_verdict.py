@@ -177,10 +177,12 @@ def test_an_image_claim_is_judged_by_its_record(forge, judge, level, expected):
 
 
 def test_a_check_asks_the_interval_and_not_the_mean():
-    assert images.above(np.array([1.0, 1.1, 1.2])) and not images.above(np.array([-0.5, 0.5, 1.5]))
-    assert images.within(np.array([4.5, 4.6, 4.7]), 5)
-    assert not images.within(np.array([3.5, 4.5, 5.0]), 5)
-    assert not images.within(np.array([-5.0, -4.5, -3.5]), 5)
+    """Of three values, 4.303 standard errors to either side of the mean."""
+    values = np.array([-1.0, -2.0, -3.0])
+    half = 4.302653 / np.sqrt(3)
+    assert images.lower(values) == pytest.approx(-2 - half, rel=1e-6)
+    assert images.farthest(values) == images.farthest(-values)
+    assert images.farthest(values) == pytest.approx(2 + half, rel=1e-6)
 
 
 @pytest.mark.parametrize(("small", "expected"), [(0.4, "reproduced"), (0.6, "not")])
@@ -391,7 +393,13 @@ def test_names_of_claims_are_unique():
 def test_a_preview_is_what_has_less_than_the_papers_budget(other_records):
     (claim,) = (each for each in verdict.CLAIMS if each.judge is images.table2)
     full = {"iterations": 10_000, "seeds": 5, "filters": 64}
-    for change, expected in (({}, False), ({"seeds": 4}, True), ({"iterations": 9_999}, True)):
+    for change, expected in (
+        ({}, False),
+        ({"seeds": 4}, True),
+        ({"iterations": 9_999}, True),
+        ({"filters": 63}, True),
+        ({"until": 9_999}, True),
+    ):
         other_records(
             lambda item, record, change=change: replace(
                 record, provenance={**record.provenance, "settings": {**full, **change}}

@@ -1,6 +1,8 @@
 """What a claim is, and the table of many. In every text, $...$ is mathematics in TeX."""
 
-from collections.abc import Callable, Iterable
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -11,6 +13,37 @@ from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.records import Record, load
 
 PAPERS = {"omniglot": 20_000, "cifar100": 10_000}  # outer steps, by data set
+RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+WORDS = {0.1: "a tenth", 1 / 3: "a third", 10: "ten"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must be so of one measured number: a relation to a threshold.
+
+    says: the sentence that states it. The threshold stands where it has {}; a sentence without {}
+    is of a sign, a count or an order, or equal up to rounding.
+    """
+
+    says: str
+    relation: str
+    threshold: float
+
+    @property
+    def sentence(self) -> str:
+        """The rule as it is stated, with its threshold."""
+        return self.says.replace("{}", WORDS.get(self.threshold) or _in_tex(self.threshold))
+
+    def holds(self, value: float) -> bool:
+        """Whether the measured number is on the right side; NaN never is."""
+        return bool(RELATIONS[self.relation](value, self.threshold))
+
+
+def _in_tex(threshold: float) -> str:
+    """A number as a sentence has it: a power of ten in TeX where it is tiny."""
+    if 0 < threshold < 1e-3:
+        return f"10^{{{round(math.log10(threshold))}}}"
+    return f"{threshold:g}"
 
 
 @dataclass(frozen=True)
@@ -18,11 +51,19 @@ class Judged:
     """What was measured, in sentences, the paper's value if it prints one, and the checks.
 
     checks: what must be so, as a sentence with its threshold -> whether it is.
+    found: the rules of these checks -> the number that each was asked of.
     """
 
     measured: str
     paper: str = ""
     checks: dict[str, bool] = field(default_factory=dict)
+    found: Mapping[Rule, float] = field(default_factory=dict)
+
+
+def judged(measured: str, found: Mapping[Rule, float], paper: str = "") -> Judged:
+    """What was measured, judged by rules: rule -> the number that it is asked of."""
+    checks = {rule.sentence: rule.holds(value) for rule, value in found.items()}
+    return Judged(measured, paper, checks, found)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mamlbook.experiments.paper import TABLE1, TABLE2, beside
 from mamlbook.figures.fewshot import CHANCE
 from mamlbook.intervals import mean_ci95
 from mamlbook.records import seed_accuracies
-from mamlbook.verdict.claims import Judged, claims, record, rows
+from mamlbook.verdict.claims import Judged, Rule, claims, judged, record, rows
 
 CLAIMS, claim = claims()
 OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
@@ -33,16 +33,16 @@ def said(values: np.ndarray) -> str:
     return "{:+.1f} ± {:.1f}".format(*mean_ci95(values))
 
 
-def above(values: np.ndarray, floor: float = 0.0) -> bool:
-    """Whether the 95 % interval lies above `floor`."""
+def lower(values: np.ndarray) -> float:
+    """The lower end of the 95 % interval."""
     mean, half = mean_ci95(values)
-    return mean - half > floor
+    return mean - half
 
 
-def within(values: np.ndarray, limit: float) -> bool:
-    """Whether the 95 % interval lies between -limit and limit."""
+def farthest(values: np.ndarray) -> float:
+    """The distance from 0 of the end of the 95 % interval that is farther from it."""
     mean, half = mean_ci95(values)
-    return abs(mean) + half < limit
+    return abs(mean) + half
 
 
 def within_setting(setting: str) -> str:
@@ -54,16 +54,18 @@ def agreement(item: str, paper: pd.DataFrame) -> Judged:
     """How many cells agree with the paper's, by the rule of `paper.beside`."""
     both = beside(rows(item), paper)
     apart = (both["accuracy"] - both["paper"]).abs()
-    checks = {
-        f"All four cells of {algorithm.upper()} {within_setting(setting)} agree.": bool(own.all())
+    apart_in = {
+        Rule(f"All four cells of {algorithm.upper()} {within_setting(setting)} agree.", "<=", 0): (
+            ~own
+        ).sum()
         for (setting, algorithm), own in both.groupby(["setting", "algorithm"], sort=False)[
             "agrees"
         ]
     }
-    return Judged(
+    return judged(
         f"Of {len(both)} cells, {both['agrees'].sum()} agree with the paper's; the median "
         f"difference is {apart.median():.1f} points.",
-        checks=checks,
+        apart_in,
     )
 
 
@@ -83,11 +85,14 @@ def hard_alphabets() -> Judged:
     after = found[(found["network"] == "trained") & (found["step"] == 1)]
     hard = after[after["hardness"] == "hard"].groupby("group")["accuracy"].mean()
     rank = hard.rank()
-    return Judged(
+    return judged(
         f"Counted from the lowest accuracy, Sanskrit has rank {rank['Sanskrit']:.0f} and Bengali "
         f"rank {rank['Bengali']:.0f} of {len(rank)}.",
+        {
+            Rule(f"{name} is among the {{}}.", "<=", 10): rank[name]
+            for name in ("Sanskrit", "Bengali")
+        },
         "both in the ten",
-        {f"{name} is among the ten.": rank[name] <= 10 for name in ("Sanskrit", "Bengali")},
     )
 
 
@@ -97,11 +102,11 @@ def harder() -> Judged:
         index=["setting", "algorithm", "split"], columns="hardness", values="accuracy"
     )
     less = found["easy"] - found["hard"]
-    return Judged(
+    return judged(
         f"The accuracy is lower on hard than on easy tasks in {(less > 0).sum()} of {len(less)} "
         f"lines of Table 1; easy minus hard is {less.min():.1f} to {less.max():.1f} points.",
-        checks={
-            f"It is lower in every line, on {name} alphabets.": bool((own > 0).all())
+        {
+            Rule(f"It is lower in every line, on {name} alphabets.", ">", 0): own.min()
             for name, own in (
                 ("training", less.xs("train", level="split")),
                 ("test", less.xs("test", level="split")),
@@ -127,14 +132,16 @@ def packed() -> Judged:
         paper["small", "maml", split, "hard"] - paper["large", "maml", split, "hard"]
         for split in more
     ]
-    return Judged(
+    return judged(
         f"From Large to Small, MAML's accuracy on hard tasks changes by {said(more['train'])} "
         f"points on training and by {said(more['test'])} on test alphabets.",
-        "{:+.1f} and {:+.1f}".format(*theirs),
         {
-            f"The 95 % interval lies above 0 on {TASKS[split]} alphabets.": above(values)
+            Rule(f"The 95 % interval lies above {{}} on {TASKS[split]} alphabets.", ">", 0): (
+                lower(values)
+            )
             for split, values in more.items()
         },
+        "{:+.1f} and {:+.1f}".format(*theirs),
     )
 
 
@@ -157,17 +164,19 @@ def packing_itself() -> Judged:
         {split: gains["few", split] - gains["wide", split] for split in ("test", "test-5")},
         gains["wide", "test"] - gains["wide", "test-5"],
     )
-    return Judged(
+    return judged(
         "MAML's gain on one unseen hard alphabet changes by "
         f"{said(packed['test'])} points if training uses one alphabet instead of as many "
         f"characters of five, by {said(met['test'])} if it uses few characters instead of many, "
         f"and by {said(tested)} if the test is on one alphabet instead of five "
         f"({len(tested)} permutations of the hard alphabets).",
-        checks={
-            "Training on one alphabet instead of five raises the gain on one unseen alphabet.": (
-                above(packed["test"])
-            ),
-            "It raises the gain on five unseen alphabets.": above(packed["test-5"]),
+        {
+            Rule(
+                "Training on one alphabet instead of five raises the gain on one unseen alphabet.",
+                ">",
+                0,
+            ): lower(packed["test"]),
+            Rule("It raises the gain on five unseen alphabets.", ">", 0): lower(packed["test-5"]),
         },
     )
 
@@ -181,15 +190,19 @@ def nal_stays() -> Judged:
         for split in ("train", "test")
     }
     most = max(change.values(), key=lambda values: abs(values.mean()))
-    return Judged(
+    return judged(
         f"From Large to Small, NAL's accuracy on hard tasks changes by {said(most)} points where "
         "it changes most.",
-        "+4.5 at most",
         {
-            f"{name.upper()} changes by less than 5 points on {TASKS[split]} alphabets (95 % "
-            "interval).": within(values, 5)
+            Rule(
+                f"{name.upper()} changes by less than {{}} points on {TASKS[split]} alphabets "
+                "(95 % interval).",
+                "<",
+                5,
+            ): farthest(values)
             for (name, split), values in change.items()
         },
+        "+4.5 at most",
     )
 
 
@@ -202,8 +215,8 @@ def nal_stays() -> Judged:
 def gain_and_spread() -> Judged:
     """The two halves of one sentence, with the evidence of each."""
     gains, spreads = relative_gain(), dispersion()
-    return Judged(
-        f"{gains.measured} {spreads.measured}", gains.paper, gains.checks | spreads.checks
+    return judged(
+        f"{gains.measured} {spreads.measured}", {**gains.found, **spreads.found}, gains.paper
     )
 
 
@@ -214,14 +227,16 @@ def relative_gain() -> Judged:
         - gain("table1", "large", split, "hard", "nal-1")
         for split in ("train", "test")
     }
-    return Judged(
+    return judged(
         f"From Large to Small the gain on hard tasks changes by {said(growth['train'])} points on "
         f"training and by {said(growth['test'])} on test alphabets (Table 1).",
-        "-1.4 and +13.6",
         {
-            f"The gain is larger in Small on {TASKS[split]} alphabets.": above(values)
+            Rule(f"The gain is larger in Small on {TASKS[split]} alphabets.", ">", 0): (
+                lower(values)
+            )
             for split, values in growth.items()
         },
+        "-1.4 and +13.6",
     )
 
 
@@ -235,7 +250,7 @@ def dispersion() -> Judged:
     }
     mean = spread.groupby("split").mean()
     settings = record("dispersion").provenance["settings"]
-    return Judged(
+    return judged(
         "The spread $r_H$ of the hard tasks' weights, adapted from one network of "
         f"{settings['until'] or settings['iterations']:,} outer steps, is "
         + " and ".join(
@@ -243,8 +258,8 @@ def dispersion() -> Judged:
             for split, own in mean.iterrows()
         )
         + ".",
-        checks={
-            f"$r_H$ is smaller in Small on {TASKS[split]} classes.": above(values)
+        {
+            Rule(f"$r_H$ is smaller in Small on {TASKS[split]} classes.", ">", 0): lower(values)
             for split, values in less.items()
         },
     )
@@ -255,7 +270,7 @@ def searched(item: str, algorithm: str, rate: float) -> Judged:
     tasks, for each network and optimizer that was searched."""
     found = rows(item)
     own = found[(found["algorithm"] == algorithm) & (found["split"] == "validation")]
-    checks, words = {}, []
+    found_in, words = {}, []
     for (configuration, optimiser), part in own.groupby(["configuration", "optimiser"]):
         score = part.groupby("outer_rate").agg(
             accuracy=("accuracy", "mean"),
@@ -264,14 +279,13 @@ def searched(item: str, algorithm: str, rate: float) -> Judged:
         best, paper = score.loc[score["accuracy"].idxmax()], score.loc[rate]
         behind = best["accuracy"] - paper["accuracy"]
         name = f"by {OPTIMISERS[optimiser]} on the network of `{configuration}`"
-        checks[f"{power(rate)} is the best, or within its interval, {name}."] = bool(
-            behind <= np.hypot(best["half"], paper["half"])
-        )
+        rule = Rule(f"{power(rate)} is the best, or within its interval, {name}.", "<=", 0)
+        found_in[rule] = behind - np.hypot(best["half"], paper["half"])
         words.append(
             f"{power(best.name)} {name}"
             + (f", {behind:.1f} points better than {power(rate)}" if behind else "")
         )
-    return Judged(f"The best rate is {'; '.join(words)}.", power(rate), checks)
+    return judged(f"The best rate is {'; '.join(words)}.", found_in, power(rate))
 
 
 def power(rate: float) -> str:
@@ -288,17 +302,17 @@ def table2() -> Judged:
     "Section 5", "The largest gains of MAML in Table 2 are on the hard tasks.", "cifar", "table2"
 )
 def gains_on_hard() -> Judged:
-    checks, words = {}, []
+    found, words = {}, []
     for setting in ("p=0.99", "p=0.5"):
         for split in ("train", "test"):
             hard, easy = (gain("table2", setting, split, kind, "nal") for kind in ("hard", "easy"))
             where = f"at ${setting}$ on {TASKS[split]} classes"
-            checks[f"The gain is larger on hard tasks {where}."] = above(hard - easy)
+            found[Rule(f"The gain is larger on hard tasks {where}.", ">", 0)] = lower(hard - easy)
             words.append(f"{hard.mean():.1f} and {easy.mean():.1f} {where}")
-    return Judged(
+    return judged(
         f"The gains on hard and on easy tasks are {'; '.join(words)}.",
+        found,
         "40.2 and 14.7; 12.2 and 9.8; 31.6 and 11.7; 9.3 and 7.8",
-        checks,
     )
 
 
@@ -313,7 +327,7 @@ def gains_disappear() -> Judged:
         {split: gain("table2", setting, split, "hard", "nal").mean() for split in ("train", "test")}
         for setting in ("p=0.99", "p=0.01")
     )
-    return Judged(
+    return judged(
         "The gain changes "
         + " and ".join(
             f"from {common[split]:+.1f} points at $p=0.99$ to {scarce[split]:+.1f} at $p=0.01$ on "
@@ -321,12 +335,16 @@ def gains_disappear() -> Judged:
             for split in common
         )
         + ". NAL adapts by five steps here and MAML by one, as in the paper.",
-        "from +40.2 to +8.1; from +12.2 to +3.6",
         {
-            f"There is a gain at $p=0.99$ on {TASKS[split]} classes, and less than a third of it "
-            "remains.": scarce[split] < common[split] / 3 and common[split] > 0
+            Rule(
+                f"There is a gain at $p=0.99$ on {TASKS[split]} classes, and less than {{}} of it "
+                "remains.",
+                "<",
+                1 / 3,
+            ): scarce[split] / common[split] if common[split] > 0 else np.inf
             for split in common
         },
+        "from +40.2 to +8.1; from +12.2 to +3.6",
     )
 
 
@@ -339,10 +357,10 @@ def harder_shapes() -> Judged:
         index=["setting", "algorithm", "split"], columns="hardness", values="share"
     )
     less = line["easy"] - line["hard"]
-    return Judged(
+    return judged(
         "As a share of the room above chance, the accuracy on hard tasks is "
         f"{less.min():.0f} to {less.max():.0f} percentage points lower than on easy ones.",
-        checks={"It is lower in every line of Table 2.": bool((less > 0).all())},
+        {Rule("It is lower in every line of Table 2.", ">", 0): less.min()},
     )
 
 
@@ -356,12 +374,12 @@ def oversampling() -> Judged:
     few = min(at["hard"])
     best = max(at["hard"], key=lambda p: at["hard"][p].mean())
     hard, easy = (at[kind][best] - at[kind][few] for kind in ("hard", "easy"))
-    return Judged(
+    return judged(
         f"At equal cost, $p={best:g}$ instead of ${few:g}$ changes MAML's accuracy by {said(hard)} "
         f"points on hard test tasks and by {said(easy)} on easy ones.",
-        checks={
-            "The accuracy on hard tasks rises.": above(hard),
-            "The accuracy on easy tasks does not fall.": not above(-easy),
+        {
+            Rule("The accuracy on hard tasks rises.", ">", 0): lower(hard),
+            Rule("The accuracy on easy tasks does not fall.", ">=", 0): -lower(-easy),
         },
     )
 

@@ -23,9 +23,10 @@ from mamlbook.linear import (
     sampled_risk,
     two_tasks,
 )
-from mamlbook.verdict.claims import Judged, claims, rows
+from mamlbook.verdict.claims import Judged, Rule, claims, judged, rows
 
 CLAIMS, claim = claims()
+ROUNDING = 1e-5  # two numbers that differ by no more, relatively, are the same one
 
 
 def gains(item: str) -> pd.Series:
@@ -56,14 +57,17 @@ def proposition1() -> Judged:
         exact = excess_risk(env, w[0, 0], 0.8, 20)
         off[name] = (drawn.mean() - exact) / (drawn.std(ddof=1) / np.sqrt(len(drawn)))
         extra = noise_risk(env, 0.8, 20)
-    return Judged(
+    return judged(
         "A simulation of definition (P2) differs from the formula by "
         f"{off['without noise']:+.1f} standard errors without label noise and by "
         f"{off['with noise']:+.0f} with it: a term of the noise, here {extra:.3f}, is missing.",
-        checks={
-            "Without label noise the two agree to 4 standard errors.": abs(off["without noise"])
-            < 4,
-            "With label noise they agree to 4 standard errors.": abs(off["with noise"]) < 4,
+        {
+            Rule("Without label noise the two agree to {} standard errors.", "<", 4): abs(
+                off["without noise"]
+            ),
+            Rule("With label noise they agree to {} standard errors.", "<", 4): abs(
+                off["with noise"]
+            ),
         },
     )
 
@@ -86,12 +90,12 @@ def equation8() -> Judged:
         ):
             printed = (pulls[0] - pulls[1]) / sum(pulls)
             worst = max(worst, abs(solution - printed).max())
-    exact = worst < 1e-12
-    return Judged(
+    exact = Rule("They agree to ${}$.", "<", 1e-12)
+    return judged(
         "The printed positions are those of the general solution, in ten environments."
-        if exact
+        if exact.holds(worst)
         else f"The printed positions differ from the general solution by up to {worst:.3f}.",
-        checks={"They agree to $10^{-12}$.": exact},
+        {exact: worst},
     )
 
 
@@ -102,14 +106,14 @@ def equation9() -> Judged:
     printed = hard * easy / (hard + easy)
     factor = excess_risk(env, maml_solution(env, 1.0, 100), 1.0, 100) / printed
     quarter = 4 * 5 / 4
-    return Judged(
+    return judged(
         rf"MAML's risk is {factor:.2f} times the printed one: $\|\mathbf w_1^*-\mathbf w_2^*\|^2/4$"
         f", here {quarter:.2f}, is missing.",
-        checks={
-            r"Correct up to the factor $\|\mathbf w_1^*-\mathbf w_2^*\|^2/4$.": bool(
-                np.isclose(factor, quarter)
-            ),
-            "Correct as printed.": bool(np.isclose(factor, 1)),
+        {
+            Rule(
+                r"Correct up to the factor $\|\mathbf w_1^*-\mathbf w_2^*\|^2/4$.", "<=", ROUNDING
+            ): abs(factor / quarter - 1),
+            Rule("Correct as printed.", "<=", ROUNDING): abs(factor - 1),
         },
     )
 
@@ -126,14 +130,18 @@ def figure2_places() -> Judged:
     inner = at[(at.index.get_level_values(1) > 0.2) & (at.index.get_level_values(1) < 0.6)]
     near = {m: int((at["maml"][m] > 0).sum()) for m in (2000, 100)}
     low, high = hard_range(10, 100)
-    return Judged(
+    return judged(
         f"Trained by SGD, MAML is nearer the hard task in {near[2000]} of {len(at) // 2} ratios at "
         f"$m=2000$ and in {near[100]} at $m=100$, where the theory says: from {low:.2f} to "
         f"{high:.2f}.",
-        checks={
-            "By SGD, MAML is nearer the hard task at every ratio between 0.2 and 0.6, for both "
-            "$m$.": bool((inner["maml"] > 0).all()),
-            "By SGD, NAL is nearer the easy task at every ratio.": bool((at["nal"] < 0).all()),
+        {
+            Rule(
+                "By SGD, MAML is nearer the hard task at every ratio between 0.2 and 0.6, for both "
+                "$m$.",
+                ">",
+                0,
+            ): inner["maml"].min(),
+            Rule("By SGD, NAL is nearer the easy task at every ratio.", "<", 0): at["nal"].max(),
         },
     )
 
@@ -148,14 +156,16 @@ def figure2_risks() -> Judged:
     gain = gains("fig2")
     most = gain.groupby("m").max()
     ends = hardness.gain(10, [2000], [1e-4, 0.01])["gain"]
-    return Judged(
+    return judged(
         f"NAL's risk is up to {most[2000]:.1f} times MAML's at $m=2000$ and {most[100]:.2f} times "
         rf"at $m=100$. At $m=2000$ it is {ends[1]:.2f} times MAML's still at $\rho_H/\rho_E=0.01$, "
         f"and {ends[0]:.2f} times at $10^{{-4}}$.",
-        checks={
-            "At $m=2000$ the gain exceeds 2 somewhere.": most[2000] > 2,
-            "The largest gain is larger at $m=2000$ than at $m=100$.": most[2000] > most[100],
-            r"At $\rho_H/\rho_E=10^{-4}$ the gain is below 1.1.": ends[0] < 1.1,
+        {
+            Rule("At $m=2000$ the gain exceeds {} somewhere.", ">", 2): most[2000],
+            Rule("The largest gain is larger at $m=2000$ than at $m=100$.", ">", 0): (
+                most[2000] - most[100]
+            ),
+            Rule(r"At $\rho_H/\rho_E=10^{-4}$ the gain is below {}.", "<", 1.1): ends[0],
         },
     )
 
@@ -173,18 +183,20 @@ def condition() -> Judged:
     margin = ratio * (1 - ratio) ** 2 * grid["m"] / d
     small, large = grid["gain"][margin < 0.2], grid["gain"][margin > 5]
     alike = grid["gain"][ratio >= 0.5]
-    return Judged(
+    return judged(
         f"The gain is at most {small.max():.2f} where the left side is less than a fifth of the "
         f"right, and at least {large.min():.2f} where it is more than five times the right. But it "
         f"reaches {alike.max():.0f} with ratios of a half and more.",
-        checks={
-            "The gain is below 1.2 where the left side is less than a fifth of the right.": (
-                small.max() < 1.2
-            ),
-            "It is above 1.2 where the left side is more than five times the right.": (
-                large.min() > 1.2
-            ),
-            r"It is below 1.2 where $\rho_H/\rho_E$ is a half or more.": alike.max() < 1.2,
+        {
+            Rule(
+                "The gain is below {} where the left side is less than a fifth of the right.",
+                "<",
+                1.2,
+            ): small.max(),
+            Rule(
+                "It is above {} where the left side is more than five times the right.", ">", 1.2
+            ): large.min(),
+            Rule(r"It is below {} where $\rho_H/\rho_E$ is a half or more.", "<", 1.2): alike.max(),
         },
     )
 
@@ -205,11 +217,11 @@ def figure7() -> Judged:
         for column in ("coordinate", "excess_risk")
     }
     names = {"coordinate": "coordinate", "excess_risk": "risk"}
-    return Judged(
+    return judged(
         f"Of {len(both)} intervals of 95 %, {inside['coordinate']} contain the coordinate of the "
         f"theory and {inside['excess_risk']} its risk.",
-        checks={
-            f"At least 34 of 40 contain the {names[column]}.": count >= 34
+        {
+            Rule(f"At least {{}} of {len(both)} contain the {names[column]}.", ">=", 34): count
             for column, count in inside.items()
         },
     )
@@ -234,17 +246,19 @@ def figure8() -> Judged:
     at, gain, one = places("fig8"), gains("fig8"), at_alpha_1()
     least = (one["excess_risk"]["nal"] / one["excess_risk"]["maml"]).max()
     nearest = one["coordinate"]["maml"].max()
-    return Judged(
+    return judged(
         "The paper does not give the inner learning rate. With our choice, $\\alpha=4$, MAML's "
         f"coordinate reaches {at['maml'].max():+.2f} (the hard task is at $+1$) and the gain "
         rf"{gain.max():.2f}. With Figure 2's $\alpha=1$ they reach {nearest:+.2f} and {least:.2f}.",
-        checks={
-            r"At $\alpha=4$, MAML is nearer the hard task for some $\rho_H$.": bool(
-                (at["maml"] > 0.01).any()
+        {
+            Rule(r"At $\alpha=4$, MAML is nearer the hard task for some $\rho_H$.", ">", 0.01): (
+                at["maml"].max()
             ),
-            r"At $\alpha=4$, the gain exceeds 1.1 for some $\rho_H$.": gain.max() > 1.1,
-            r"At $\alpha=1$, MAML is nearer the hard task for some $\rho_H$.": nearest > 0.01,
-            r"At $\alpha=1$, the gain exceeds 1.1 for some $\rho_H$.": least > 1.1,
+            Rule(r"At $\alpha=4$, the gain exceeds {} for some $\rho_H$.", ">", 1.1): gain.max(),
+            Rule(r"At $\alpha=1$, MAML is nearer the hard task for some $\rho_H$.", ">", 0.01): (
+                nearest
+            ),
+            Rule(r"At $\alpha=1$, the gain exceeds {} for some $\rho_H$.", ">", 1.1): least,
         },
     )
 
@@ -273,12 +287,12 @@ def corollary1() -> Judged:
         )  # fmt: skip
         for printed, w in ((nal, nal_solution(env)), (maml, maml_solution(env, 1 / easy, m))):
             worst = max(worst, abs(printed / excess_risk(env, w, 1 / easy, m) - 1))
-    exact = worst < 1e-10
-    return Judged(
+    exact = Rule("(P10) and (P11) agree with Proposition 1 to ${}$.", "<", 1e-10)
+    return judged(
         "Both formulas agree with Proposition 1 in 50 random environments."
-        if exact
+        if exact.holds(worst)
         else f"The formulas differ from Proposition 1 by up to {100 * worst:.1f} %.",
-        checks={"(P10) and (P11) agree with Proposition 1 to $10^{-10}$.": exact},
+        {exact: worst},
     )
 
 
@@ -292,15 +306,16 @@ def corollary2() -> Judged:
     share = geography.gain(easy_and_hard(0.1, 0.9, 1.0, ample, 1.0, d), 1 / 0.9, m) / 51
     own = rows("fig1")
     risks = own[own["panel"] == "d"].set_index("algorithm")["excess_risk"]
-    return Judged(
+    return judged(
         rf"For $m\to\infty$ and $\rho_H/\rho_E=0.001$ the ratio is {limit:.2f} times the formula. "
         f"For $m=20{{,}}000$, $R^2/r_H=50$, $r_E=R^2$, where the condition of Section 3.1 holds by "
         f"a factor of {margin:.0f}, it is {share:.2f} times the formula. In our Figure 1 (d) it is "
         f"{risks['nal'] / risks['maml']:.1f}, the formula {1 + 2.0**2 / 0.3:.1f}.",
-        checks={
-            "In the limit it agrees to a tenth.": abs(limit - 1) < 0.1,
-            "Where the condition holds by a factor above 100 it agrees to a tenth.": abs(share - 1)
-            < 0.1,
+        {
+            Rule("In the limit it agrees to {}.", "<", 0.1): abs(limit - 1),
+            Rule("Where the condition holds by a factor above 100 it agrees to {}.", "<", 0.1): abs(
+                share - 1
+            ),
         },
     )
 
@@ -323,11 +338,15 @@ def never_worse() -> Judged:
         for name, n2 in (("as many", m), ("others", other)):
             maml = excess_risk(env, maml_solution(env, 1 / easy, n2), 1 / easy, m)
             least[name] = min(least[name], nal / maml)
-    return Judged(
+    return judged(
         f"In 100 random environments NAL's risk is at least {least['as many']:.2f} times MAML's if "
         "$n_2=m$. (If $n_2\\ne m$ training and test are not aligned, and the smallest ratio is "
         f"{least['others']:.2f}.)",
-        checks={"With $n_2=m$ NAL's risk is never the smaller one.": least["as many"] > 1 - 1e-9},
+        {
+            Rule("With $n_2=m$ NAL's risk is never the smaller one.", ">", 1 - 1e-9): least[
+                "as many"
+            ]
+        },
     )
 
 
@@ -339,12 +358,10 @@ def packed(R: float = 2.0, r_hard: float = 0.3) -> float:
 @claim("Condition (i)", "The gain is larger if the hard tasks are closely packed.", "geography")
 def condition_i() -> Judged:
     found = [packed(r_hard=r) for r in (3.0, 1.0, 0.3, 0.1, 0.01)]
-    return Judged(
+    return judged(
         f"In the environment of Figure 1 (d) the gain is {found[0]:.2f} at $r_H=3$ and "
         f"{found[-1]:.2f} at $r_H=0.01$.",
-        checks={
-            "The gain grows at each of four steps down in $r_H$.": bool(np.all(np.diff(found) > 0))
-        },
+        {Rule("The gain grows at each of four steps down in $r_H$.", ">", 0): np.diff(found).min()},
     )
 
 
@@ -355,12 +372,10 @@ def condition_i() -> Judged:
 )
 def condition_ii() -> Judged:
     found = [packed(R=R) for R in (0.1, 0.3, 1.0, 2.0, 5.0)]
-    return Judged(
+    return judged(
         f"In the environment of Figure 1 (d) the gain is {found[0]:.2f} at $R=0.1$ and "
         f"{found[-1]:.2f} at $R=5$.",
-        checks={
-            "The gain grows at each of four steps up in $R$.": bool(np.all(np.diff(found) > 0))
-        },
+        {Rule("The gain grows at each of four steps up in $R$.", ">", 0): np.diff(found).min()},
     )
 
 
@@ -372,11 +387,11 @@ def condition_ii() -> Judged:
 def figure1() -> Judged:
     risks = rows("fig1").pivot(index="panel", columns="algorithm", values="excess_risk")
     ratio = risks["nal"] / risks["maml"]
-    return Judged(
+    return judged(
         "The gains are "
         + ", ".join(f"{value:.2f} in ({panel})" for panel, value in ratio.items())
         + ".",
-        checks={"The gain is largest in (d).": ratio.idxmax() == "d"},
+        {Rule("The gain is largest in (d).", ">", 0): ratio["d"] - ratio.drop("d").max()},
     )
 
 
@@ -398,14 +413,16 @@ def figure3() -> Judged:
             settings.rho_hard, settings.rho_easy, 1.0, 1 / over_hard, 1 / over_easy, settings.d
         )
         few[panel] = geography.gain(env, 1 / settings.rho_easy, 100)
-    return Judged(
+    return judged(
         "The paper does not give $m$. With $m=500$ the mean gain from samples is "
         f"{drawn['c']:.2f} for $R^2/r_H=10$ and {drawn['a']:.2f} for $R^2/r_H=0.5$. With $m=100$ "
         f"the theory gives {few['c']:.2f} and {few['a']:.2f}: the order is inverted.",
-        checks={
-            "With $m=500$ the gain exceeds 1.5 for $R^2/r_H=10$.": drawn["c"] > 1.5,
-            "With $m=500$ it is below 1.5 for $R^2/r_H=0.5$.": drawn["a"] < 1.5,
-            "With $m=100$ it is larger for $R^2/r_H=10$ than for 0.5.": few["c"] > few["a"],
+        {
+            Rule("With $m=500$ the gain exceeds {} for $R^2/r_H=10$.", ">", 1.5): drawn["c"],
+            Rule("With $m=500$ it is below {} for $R^2/r_H=0.5$.", "<", 1.5): drawn["a"],
+            Rule("With $m=100$ it is larger for $R^2/r_H=10$ than for 0.5.", ">", 0): (
+                few["c"] - few["a"]
+            ),
         },
     )
 
@@ -422,23 +439,24 @@ def table3() -> Judged:
     nal = ours.loc["nal"].sort_index()
     stated = geography.table3_theory(replace(geography.Table3(), n1=500, n2=25)).iloc[-1]
     printed = theirs.loc["maml", "coordinate"].item()
-    return Judged(
+    return judged(
         f"With $n_1$ and $n_2$ exchanged, {agree['coordinate']} of 5 coordinates agree with the "
         f"printed ones; as stated, MAML's would be {stated['coordinate']:.2f}. With $r=1$ as "
         f"stated, {agree['test_error']} of 5 test errors agree; the cause is unknown. NAL's error "
         "falls as the weight of the hard tasks grows, and stays above MAML's.",
-        "0.18 to 1.58 (coordinates); 0.78 to 0.26 (test errors)",
         {
-            "The coordinates agree with $n_1$ and $n_2$ exchanged.": agree["coordinate"] == 5,
-            "MAML's coordinate agrees to 0.05 with $n_1$ and $n_2$ as stated.": bool(
-                abs(stated["coordinate"] - printed) < 0.05
+            Rule("The coordinates agree with $n_1$ and $n_2$ exchanged.", ">=", 5): (
+                agree["coordinate"]
             ),
-            "The test errors agree.": agree["test_error"] == 5,
-            "NAL's error falls with the weight and stays above MAML's.": bool(
-                (np.diff(nal["test_error"]) < 0).all()
-                and nal["test_error"].min() > ours.loc["maml", "test_error"].item()
+            Rule("MAML's coordinate agrees to {} with $n_1$ and $n_2$ as stated.", "<", 0.05): abs(
+                stated["coordinate"] - printed
+            ),
+            Rule("The test errors agree.", ">=", 5): agree["test_error"],
+            Rule("NAL's error falls with the weight and stays above MAML's.", ">", 0): (
+                -np.diff([*nal["test_error"], ours.loc["maml", "test_error"].item()]).max()
             ),
         },
+        "0.18 to 1.58 (coordinates); 0.78 to 0.26 (test errors)",
     )
 
 
@@ -455,22 +473,28 @@ def theorem1() -> Judged:
     nets = cases[cases["model"] == "network"]
     own = nets[nets["variance_1"] == 1]
     scale = lemma["alpha"] * lemma["beta_2"] / (1 - lemma["alpha"] * lemma["L_1"])
-    second_order = np.isclose(lemma["square"] - lemma["bound"], scale**2)
-    return Judged(
+    second_order = (lemma["square"] - lemma["bound"]) / scale**2
+    return judged(
         rf"In {len(harder)} cases with $\beta_2>L_1$ the ratio of the gradients is at most "
         f"{harder['measured'].max():.2f}. The square form of the bound holds in "
         f"{lemma['square_holds'].sum()} of {len(lemma)} cases. (P13) agrees with it to first order "
         rf"in $\alpha$; without its $O(\alpha^2)$ it holds in {lemma['holds'].sum()}. But for "
         rf"networks with equal inputs, as in the theorem, $\beta_2>L_1$ holds in "
         f"{own['condition'].sum()} of {len(own)} cases.",
-        checks={
-            r"The hard task's gradient is the smaller one wherever $\beta_2>L_1$.": bool(
-                (harder["measured"] < 1).all()
+        {
+            Rule(
+                r"The hard task's gradient is the smaller one wherever $\beta_2>L_1$.", "<", 1
+            ): harder["measured"].max(),
+            Rule("The square form of the bound holds.", "<=", 0): (~lemma["square_holds"]).sum(),
+            Rule(
+                r"(P13) without its $O(\alpha^2)$ is $\alpha^2\beta_2^2/(1-\alpha L_1)^2$ below "
+                "the square form.",
+                "<=",
+                ROUNDING,
+            ): abs(second_order - 1).max(),
+            Rule("Some networks with equal inputs satisfy the hypothesis.", ">", 0): (
+                own["condition"].sum()
             ),
-            "The square form of the bound holds.": bool(lemma["square_holds"].all()),
-            r"(P13) without its $O(\alpha^2)$ is $\alpha^2\beta_2^2/(1-\alpha L_1)^2$ below the "
-            "square form.": bool(second_order.all()),
-            "Some networks with equal inputs satisfy the hypothesis.": bool(own["condition"].any()),
         },
     )
 
@@ -480,12 +504,12 @@ def theorem1() -> Judged:
 )
 def equal_gradients() -> Judged:
     off = (rows("theorem1")["nal_measured"] - 1).abs().max()
-    equal = off < 1e-6
-    return Judged(
+    equal = Rule("Their ratio is 1 to ${}$ in every case.", "<", 1e-6)
+    return judged(
         "At NAL's stationary points the two norms are equal."
-        if equal
+        if equal.holds(off)
         else f"The ratio of the two norms differs from 1 by up to {off:.2g}.",
-        checks={"Their ratio is 1 to $10^{-6}$ in every case.": equal},
+        {equal: off},
     )
 
 
@@ -518,17 +542,19 @@ def loss_ratio_at(alpha: float, settings: neuron.Fig4 | neuron.Fig6) -> float:
 def figure4() -> Judged:
     where, apart, ratio = initializations("fig4")
     away = np.linalg.norm(where - 2.0, axis=1)
-    return Judged(
+    return judged(
         f"The initializations are {apart['ab']:.2f} apart with equal tasks and {apart['cd']:.2f} "
         f"with a hard one, where NAL's loss after the step is {ratio['cd']:.2f} times MAML's. The "
         r"positions of the tasks and $\alpha=1.8$ are our choice; with $\alpha=1$ the last number "
         f"is {loss_ratio_at(1.0, neuron.Fig4()):.2f}.",
-        checks={
-            "With equal tasks they are at most 0.07 apart, the scatter from sampled losses.": (
-                apart["ab"] <= 0.07
-            ),
-            "MAML's is nearer the hard task than NAL's.": bool(away[3] < away[2]),
-            "NAL's loss is more than 1.2 times MAML's.": ratio["cd"] > 1.2,
+        {
+            Rule(
+                "With equal tasks they are at most {} apart, the scatter from sampled losses.",
+                "<=",
+                0.07,
+            ): apart["ab"],
+            Rule("MAML's is nearer the hard task than NAL's.", "<", 0): away[3] - away[2],
+            Rule("NAL's loss is more than {} times MAML's.", ">", 1.2): ratio["cd"],
         },
     )
 
@@ -546,15 +572,19 @@ def figure5() -> Judged:
 )
 def figure6() -> Judged:
     _, apart, ratio = initializations("fig6")
-    return Judged(
+    return judged(
         f"The initializations are {apart['ab']:.2f} apart if the centers are close, and "
         f"{apart['cd']:.2f} if they are not; NAL's loss is {ratio['ab']:.2f} and "
         rf"{ratio['cd']:.2f} times MAML's. The positions of the tasks and $\alpha=13$ are our "
         rf"choice; with $\alpha=6$ the last number is {loss_ratio_at(6.0, neuron.Fig6()):.2f}.",
-        checks={
-            "The second distance is more than 3 times the first.": apart["cd"] > 3 * apart["ab"],
-            "The losses differ by less than a tenth in the first case.": ratio["ab"] < 1.1,
-            "NAL's loss is more than 1.2 times MAML's in the second.": ratio["cd"] > 1.2,
+        {
+            Rule("The second distance is more than {} times the first.", ">", 3): (
+                apart["cd"] / apart["ab"]
+            ),
+            Rule("The losses differ by less than {} in the first case.", "<", 0.1): (
+                ratio["ab"] - 1
+            ),
+            Rule("NAL's loss is more than {} times MAML's in the second.", ">", 1.2): ratio["cd"],
         },
     )
 
@@ -570,14 +600,14 @@ def theorem2() -> Judged:
     p, T = 0.05, 2
     printed = np.sqrt(p * (1 - p) * np.log(200) / T)
     loose = (cases["bound"] / cases["measured"]).agg(["min", "max"])
-    return Judged(
+    return judged(
         f"As corrected in this book, the bound holds in {cases['holds'].sum()} of {len(cases)} "
         f"cases, and is {loose['min']:.0f} to {loose['max']:.0f} times too large. As printed, it "
         f"is violated with one rare task of two: bound {printed:.2f}, error at least "
         f"{1 / T - p:.2f}.",
-        checks={
-            "The corrected bound holds in every case.": bool(cases["holds"].all()),
-            "The printed bound holds for a rare task.": printed >= 1 / T - p,
+        {
+            Rule("The corrected bound holds in every case.", "<=", 0): (~cases["holds"]).sum(),
+            Rule("The printed bound holds for a rare task.", ">=", 0): printed - (1 / T - p),
         },
     )
 

@@ -13,7 +13,6 @@ from mamlbook.errors import InputError
 from mamlbook.experiments.world import CENTRE, Place
 from mamlbook.intervals import mean_ci95
 from mamlbook.linear import learned_maml, nal_solution
-from mamlbook.verdict.claims import Judged
 
 DIALS = ["hardness", "packing", "m", "network"]
 AT = {"hardness": CENTRE[0], "packing": CENTRE[1], "m": CENTRE[2], "network": "dense"}
@@ -163,15 +162,6 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
-
-
-def claim(letter: str, rows: pd.DataFrame) -> Judged:
-    """A claim with its checks, for `mamlbook.verdict.verdict`."""
-    own = judged(rows)
-    own = own[own["claim"] == letter]
-    return Judged(
-        "; ".join(own["measured"]), checks=dict(zip(own["says"], own["holds"], strict=True))
-    )
 
 
 def _at(rows: pd.DataFrame, at: Mapping[str, object]) -> pd.DataFrame:
