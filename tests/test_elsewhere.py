@@ -107,6 +107,29 @@ def test_git_is_asked_of_this_repository_and_not_contradicted(monkeypatch, tmp_p
         records.commit()
 
 
+@needs_git
+def test_a_checkout_with_changes_is_marked(without_git):
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return ran("git", "-C", without_git, *who, *arguments, check=True).stdout.strip()
+
+    tracked = without_git / "records.py"
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message", "none")
+    tracked.write_text("one = 1\n", encoding="utf-8")
+    assert records.commit() is None  # the code is no part of this repository
+    git("add", "records.py")
+    git("commit", "--quiet", "--message", "one")
+    known = git("rev-parse", "HEAD")
+    assert records.commit() == known
+    (without_git / "notes.txt").write_text("not of the code", encoding="utf-8")
+    assert records.commit() == known
+    tracked.write_text("one = 2\n", encoding="utf-8")
+    assert records.commit() == f"{known}-dirty"
+    git("add", "records.py")
+    assert records.commit() == f"{known}-dirty"
+
+
 def test_a_run_that_cannot_know_its_commit_says_so_before_it_works(
     without_git, monkeypatch, capsys
 ):

@@ -88,6 +88,23 @@ def test_cosine_decay_is_that_of_torch(kind):
         assert torch.allclose(own.theta, parameter.detach(), rtol=1e-12, atol=1e-14)
 
 
+def test_adam_is_torchs_for_runs_with_rates_of_their_own():
+    """With gradients from far below Adam's epsilon to far above it."""
+    torch.manual_seed(1)
+    theta, rates = torch.randn(2, 5, dtype=torch.float64), [3e-2, 1e-3]
+    own = Optimiser("adam", theta.clone(), torch.tensor(rates, dtype=torch.float64)[:, None])
+    parameters = [torch.nn.Parameter(row.clone()) for row in theta]
+    made = [torch.optim.Adam([one], lr=rate) for one, rate in zip(parameters, rates, strict=True)]
+    scale = torch.tensor([1e-10, 1e-8, 1e-3, 1.0, 1e4], dtype=torch.float64)
+    for _ in range(20):
+        gradient = scale * torch.randn(2, 5, dtype=torch.float64)
+        own.update(gradient)
+        for one, other, row in zip(parameters, made, gradient, strict=True):
+            one.grad = row.clone()
+            other.step()
+        assert torch.allclose(own.theta, torch.stack(parameters).detach(), rtol=1e-12, atol=1e-14)
+
+
 def test_the_head_is_initialized_as_asked():
     heads = {
         kind: Network(28, 1, 5, 64, head=kind).parts(Network(28, 1, 5, 64, head=kind).initial(3))

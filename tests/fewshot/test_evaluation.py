@@ -112,6 +112,27 @@ def test_running_statistics_switch_off_transduction(characters):
         evaluation.evaluate(CELL, theta, characters, statistics="both")
 
 
+@pytest.mark.parametrize("steps", [0, 2])
+def test_running_statistics_are_means_over_adapted_tasks(characters, steps):
+    """Of the easy tasks and of the hard ones, in double precision."""
+    learner, network = SETTINGS.learner, SETTINGS.network
+    theta = network.initial(5).double()
+    flat = characters.images.flatten(0, 1)
+    mixture = SETTINGS.problem(characters, 0).training
+    flags, easy, hard = mixture.draw(6, (4,), "cpu")
+    told = []
+    for place, kind in enumerate(flags):
+        task = (easy, hard)[int(kind)][torch.tensor([place])]
+        weights = learners.adapt(learner, network, theta, flat, task, steps)
+        x = learners.inputs(flat, task.target, theta.dtype)
+        _, tape = passes.forward(network, weights, x, 5)
+        told.append([torch.stack(block)[:, 0] for block in tape.statistics()])
+    assert 0 < flags.sum() < 6
+    found = evaluation.running_statistics(learner, network, theta, flat, mixture, steps, 4, count=6)
+    for block, *each in zip(found, *told, strict=True):
+        torch.testing.assert_close(torch.stack(block)[:, 0], torch.stack(each).mean(0))
+
+
 def test_given_statistics_that_are_the_batchs_change_nothing():
     network = SETTINGS.network
     theta = network.initial(0).double()
@@ -144,6 +165,20 @@ def test_each_alphabet_is_followed_through_adaptation(characters, theta):
     assert rows.groupby("group").step.apply(list).map(lambda steps: steps == [0, 1, 2]).all()
     mean = rows.groupby("step").loss.mean()
     assert mean[0] > mean[1] > mean[2]
+
+
+def test_the_course_of_an_alphabet_is_in_percent_and_its_interval_over_tasks(
+    characters, theta, monkeypatch
+):
+    right = torch.tensor([[0.2, 0.5], [0.4, 1.0], [0.6, 0.6]])
+    monkeypatch.setattr(evaluation, "descent", lambda *_: (3 * right, right))
+    rows = evaluation.by_group(CELL, theta, characters, count=3)
+    for step, own in rows.groupby("step"):
+        values = right[:, step].numpy()
+        assert np.allclose(own.accuracy, 100 * values.mean())
+        assert np.allclose(own.accuracy_ci95, 100 * half_width(values))
+        assert np.allclose(own.loss, 3 * values.mean())
+        assert np.allclose(own.loss_ci95, 3 * half_width(values))
 
 
 def test_descent_is_adaptation_step_by_step(characters, theta):

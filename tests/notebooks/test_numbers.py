@@ -43,6 +43,8 @@ def test_a_change_of_the_first_four_digits_is_caught(value, decimals, place, ste
         ("1.", "2."),
         ("0.1234", "0.1235"),
         ("1e400", "2e400"),
+        ("0.123456789", "0.123456984"),  # by 1.6 in a million
+        ("1.00000e-05", "1.00002e-05"),  # by two units of the last digit
         ("True", "False"),
     ],
 )
@@ -69,9 +71,10 @@ def test_what_is_alike(stored, computed):
 
 def test_widget_states():
     state = {"value": 0.25, "n": 3, "path": "M 1.5 2.25", "on": True, "items": [1.0, None]}
-    assert same(state, {**state, "value": 0.25 * (1 + 1e-9)})
+    assert same(state, {**state, "value": 0.25 * (1 + 6e-7)})
     for change in (
         {"value": 0.2501},
+        {"value": 0.25 * (1 + 1.6e-6)},
         {"value": float("nan")},
         {"n": 4},
         {"path": "M 1.5 2.26"},
