@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,8 +14,13 @@ ROWS, FEATURES = 100, 20
 
 
 def lines() -> Iterator[str]:
-    """Seconds and peak memory, in the lines of a table; the full grid, at three sizes."""
+    """Seconds and peak memory, in the lines of a table; the full grid, at three sizes.
+
+    For the peak to be that of a diagnosis, run them in a process that has done nothing else.
+    """
     yield f"## A diagnosis of tasks with {ROWS} rows and {FEATURES} features, the full grid"
+    yield ""
+    yield f"CPU seconds and memory of one process, measured on {datetime.now(UTC):%Y-%m-%d}."
     yield ""
     yield "| tasks | CPU s | peak memory so far, GiB |"
     yield "|---|---|---|"

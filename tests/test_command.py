@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mamlbook import records
-from mamlbook.__main__ import entry, main
+from mamlbook.__main__ import USAGE, entry, main
 from mamlbook.experiments import hardness
 from mamlbook.experiments.catalogue import ITEMS
 from tools import ROOT
@@ -55,6 +55,8 @@ def test_list_shows_every_item(capsys):
     printed = capsys.readouterr().out
     for item in ITEMS.values():
         assert item.name in printed and item.reference in printed
+    for said in (printed, USAGE):
+        assert "diagnose TABLE" in said
 
 
 @pytest.mark.parametrize("item", COLUMNS)

@@ -30,13 +30,12 @@ def run(arguments: list[str]) -> int:
         simpler beat both?
 
         Args:
-            table: one row for each observation, as .csv (cells separated by commas, semicolons
-                or tabs), .npz or .parquet.
+            table: a row for each observation, as .csv (comma, semicolon, tab), .npz or .parquet.
             task: the column that says which task a row belongs to.
             target: the column to be predicted.
             features: the columns to predict from; all others that have a name if none is given.
             support: how many rows a new task will have to adapt on.
-            adapt: what the inner loop changes, all parameters or the intercept alone.
+            adapt: what the inner loop changes, all parameters or the intercept alone; try both.
             steps: the numbers of inner steps to choose from.
             out: write diagnose.csv, diagnose.json and the pictures into this folder.
             html: write the report as one HTML file.

@@ -132,6 +132,7 @@ def _diagnosed(
         "mixed": methods.mixed_model(moments.one, counts, support, query, m),
         "floor": methods.noise_floor(moments.one, counts),
     }
+    losses = {name: np.maximum(each, methods.LEAST) for name, each in losses.items()}
     gain = evidence.ratio(losses["nal"], losses["maml"])
     alternative = evidence.better(losses)
     before = losses["none"]
@@ -147,7 +148,7 @@ def _diagnosed(
         }
     )
     difference = table["loss_nal"] - table["loss_maml"]
-    table["share_of_change"] = difference / difference.abs().sum()
+    table["share_of_change"] = difference / max(difference.abs().sum(), 1e-300)
     away = nal.start - maml.start
     curvature = loops.quadratics[maml.candidate].mean(0)[:-1, :-1]
     steps = loops.steps[maml.candidate]

@@ -50,9 +50,10 @@ def ratio(above: np.ndarray, below: np.ndarray) -> Ratio:
 
 
 def mean_interval(losses: np.ndarray) -> tuple[float, float, float]:
-    """The mean over tasks and its interval, Student's."""
+    """The mean over tasks and its interval, Student's; no mean of squares is below 0."""
     width = quantile(len(losses)) * losses.std(ddof=1) / np.sqrt(len(losses))
-    return float(losses.mean()), float(losses.mean() - width), float(losses.mean() + width)
+    mean = float(losses.mean())
+    return mean, max(0.0, float(mean - width)), float(mean + width)
 
 
 @cache

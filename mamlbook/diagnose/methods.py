@@ -20,6 +20,7 @@ from mamlbook.diagnose.solutions import (
 PENALTIES = (1e-6, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 GRID = 12  # inner learning rates
 SHARES = tuple(0.7**k for k in range(GRID))  # of a task's mean residual
+LEAST = 1e-6  # of the target's variance: a smaller loss is rounding, or as good as none
 STILL = 1e-8  # added to variances within tasks: far above rounding, far below what matters
 NAMES = {
     "none": "no adaptation",
@@ -100,7 +101,7 @@ def candidates(
 
 
 def tuned(train: np.ndarray, tests: np.ndarray) -> Chosen:
-    """Losses when initializations minimise `train`, and the inner loop is one of `tests`.
+    """Losses when initializations minimize `train`, and the inner loop is one of `tests`.
 
     tests (G, N, q, q); train the same, or (N, q, q) where it is one for all inner loops. A task's
     initialization leaves out the task, its inner loop is chosen on the other folds.
@@ -147,12 +148,12 @@ def fixed_effects(rows: list[np.ndarray], moments: quadratics.Moments, m: int) -
 def ridge(support: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Each task alone: ridge regression on its support, the penalty chosen on other folds: (N,)."""
     mean = support[..., :1, 1:]
-    centred = support[..., 1:, 1:] - mean.swapaxes(-1, -2) * mean
+    centered = support[..., 1:, 1:] - mean.swapaxes(-1, -2) * mean
     losses = []
     for penalty in PENALTIES:
-        p = centred.shape[-1] - 1
-        left = centred[..., :p, :p] + penalty * np.eye(p)
-        slopes = np.linalg.solve(left, centred[..., :p, p:])[..., 0]
+        p = centered.shape[-1] - 1
+        left = centered[..., :p, :p] + penalty * np.eye(p)
+        slopes = np.linalg.solve(left, centered[..., :p, p:])[..., 0]
         level = mean[..., 0, p] - (mean[..., 0, :p] * slopes).sum(-1)
         w = np.concatenate([level[..., None], slopes], axis=-1)
         losses.append(quadratics.loss(query, w).mean(1))

@@ -1,7 +1,7 @@
 """The Gaussian mixed model: every task's coefficients are a draw from one normal distribution.
 
     y = <x, w_i> + noise of variance s^2,   w_i ~ N(mu, C).
-Fitted by expectation maximisation; a new task's coefficients are their posterior mean.
+Fitted by expectation maximization; a new task's coefficients are their posterior mean.
 """
 
 from dataclasses import dataclass

@@ -25,24 +25,32 @@ def verdict(diagnosis: Diagnosis) -> str:
     known = coverage(len(diagnosis.rows))
     said = HEADINGS[diagnosis.kind].format(other=f"the method '{NAMES[other[0]]}'" if other else "")
     said += (
-        f": after adapting on {diagnosis.settings.support} rows, NAL's loss is {gain.value:.2f} "
-        f"times MAML's (interval {gain.low:.2f} to {gain.high:.2f}, measured coverage "
+        f": after adapting on {diagnosis.settings.support} rows, NAL's loss is "
+        f"{_number(gain.value, 2)} times MAML's (interval {_number(gain.low, 2)} to "
+        f"{_number(gain.high, 2)}, measured coverage "
         f"{known['gain_low']:.0f} to {known['gain_high']:.0f} %)"
     )
     if other:
         name, found = other
         said += (
-            f"; the loss of the better of the two is {found.value:.2f} times "
-            f"({found.low:.2f} to {found.high:.2f}) that of '{NAMES[name]}'"
+            f"; the loss of the better of the two is {_number(found.value, 2)} times "
+            f"({_number(found.low, 2)} to {_number(found.high, 2)}) that of '{NAMES[name]}'"
         )
     return said + "."
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """A loss or a ratio with so many decimals, from 100 on with none."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}f}"
 
 
 def methods_table(diagnosis: Diagnosis) -> pd.DataFrame:
     """The loss of each method, and its ratio to MAML's, with their intervals, in words."""
 
     def known(value: float, low: float, high: float) -> str:
-        return f"{value:.3f}" if low == high else f"{value:.3f} ({low:.3f} to {high:.3f})"
+        alone, *ends = map(_number, (value, low, high))
+        interval = "\u00a0to\u00a0".join(ends)  # which no line break tears apart
+        return alone if ends == [alone, alone] else f"{alone} ({interval})"
 
     rows = diagnosis.methods
     loss = rows[["loss", "low", "high"]].itertuples(index=False)
@@ -50,10 +58,10 @@ def methods_table(diagnosis: Diagnosis) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "loss": [known(*each) for each in loss],
-            "over MAML's": [known(*each) for each in over],
+            "ratio to MAML's": [known(*each) for each in over],
         },
-        index=pd.Index(rows["method"].map(NAMES), name="method"),
-    )
+        index=list(rows["method"].map(NAMES)),
+    ).rename_axis(columns="method")
 
 
 Section = tuple[str, pd.DataFrame | None, list[str]]
@@ -72,20 +80,22 @@ def sections(diagnosis: Diagnosis) -> Iterator[Section]:
     tasks = pd.DataFrame(
         {
             "rows": rows["rows"].map(str),
-            "left": rows["share_left"].map("{:.3f}".format),
-            "before": rows["distance"].map("{:.4f}".format),
-            "NAL": rows["loss_nal"].map("{:.4f}".format),
-            "MAML": rows["loss_maml"].map("{:.4f}".format),
-            "of change": rows["share_of_change"].map("{:.1%}".format),
+            "share left": rows["share_left"].map("{:.3f}".format),
+            "loss before": rows["distance"].map("{:.4f}".format),
+            "after NAL": rows["loss_nal"].map("{:.4f}".format),
+            "after MAML": rows["loss_maml"].map("{:.4f}".format),
+            "share of change": rows["share_of_change"].map("{:.1%}".format),
         }
-    ).set_index(rows["task"].str[:23].rename("task"))
+    )
+    tasks = tasks.set_axis(rows["task"].str[:23].to_list()).rename_axis(columns="task")
     largest = d.rows.reindex(d.rows["share_of_change"].abs().sort_values(ascending=False).index)[:3]
     shares = ", ".join(f"{r.task} ({abs(r.share_of_change):.0%})" for r in largest.itertuples())
     lines = [
         f"MAML helps {int(d.rows['helped'].sum())} of {len(d.rows)} tasks; of all that it changes, "
         f"for better or worse, most falls on {shares}.",
-        "Under MAML's loss, the mean difference of the two initializations is "
-        f"{d.explained:.4g}: their squared distance in the metric of the curvature left.",
+        "With MAML's inner loop, and fitted to all tasks, NAL's initialization loses "
+        f"{d.explained:.3g} more than MAML's: the squared distance of the two, in the metric of "
+        "the curvature that adapting leaves.",
     ]
     yield "Tasks, hardest first: the share of the loss that adapting from NAL leaves", tasks, lines
 
@@ -98,9 +108,10 @@ def sections(diagnosis: Diagnosis) -> Iterator[Section]:
             f"of 1.1 would need about {d.tasks_for:,} such tasks.",
             f"A gain counts if its interval lies above {THRESHOLD}.",
             "The intervals are Student's over tasks, nominally 95 %. In simulated worlds whose "
-            f"answer is known, with {known['tasks']} tasks and every choice nested as here, those "
-            f"of a gain hold it in {known['gain_low']:.0f} to {known['gain_high']:.0f} % of the "
-            f"worlds, those of a loss in {known['loss_low']:.0f} to {known['loss_high']:.0f} %.",
+            f"answer is known, with {known['tasks']} tasks and every choice nested as here, the "
+            f"interval of a gain contains it in {known['gain_low']:.0f} to "
+            f"{known['gain_high']:.0f} % of the worlds, that of a loss in "
+            f"{known['loss_low']:.0f} to {known['loss_high']:.0f} %.",
         ],
     )
 
@@ -135,9 +146,16 @@ def _printed(table: pd.DataFrame | None) -> list[str]:
     """A table's lines, its index to the left."""
     if table is None:
         return []
-    width = max(map(len, [*table.index, table.index.name]))
-    labels = table.index.str.ljust(width).rename(table.index.name.ljust(width))
-    return table.set_index(labels).reset_index().to_string(index=False).splitlines()
+    heading = table.columns.name
+    width = max(map(len, [*table.index, heading]))
+    labels = table.index.str.ljust(width).rename(heading.ljust(width))
+    return (
+        table.set_index(labels)
+        .reset_index()
+        .to_string(index=False)
+        .replace("\u00a0", " ")
+        .splitlines()
+    )
 
 
 def page(diagnosis: Diagnosis, title: str) -> str:
@@ -151,7 +169,7 @@ def page(diagnosis: Diagnosis, title: str) -> str:
     for heading, table, lines in sections(diagnosis):
         parts.append(f"<h2>{html.escape(heading)}</h2>")
         if table is not None:
-            parts.append(f"<div>{table.rename_axis(None).to_html(border=0)}</div>")
+            parts.append(f'<div tabindex="0">{table.to_html(border=0)}</div>')
         parts += [f"<p>{html.escape(line)}</p>" for line in lines]
     for name, alt in figures.ALT.items():
         buffer = io.StringIO()
@@ -160,7 +178,8 @@ def page(diagnosis: Diagnosis, title: str) -> str:
             figure.savefig(buffer, format="svg", metadata={"Date": None})
         drawn = buffer.getvalue()
         drawn = drawn[drawn.index("<svg") :]
-        parts.append(f'<figure role="img" aria-label="{html.escape(alt)}">{drawn}</figure>')
+        labeled = f'<figure tabindex="0" role="img" aria-label="{html.escape(alt)}">'
+        parts.append(f"{labeled}{drawn}</figure>")
         parts.append(f"<p>{html.escape(alt)}</p>")
     return PAGE.format(title=html.escape(title), body="\n".join(parts))
 
@@ -179,7 +198,8 @@ h2 {{ font-size: 1.15rem; line-height: 1.3; margin: 2rem 0 0.5rem; }}
 div {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: 0.25rem 0.5rem; text-align: right; border-bottom: 1px solid #d1d5db; }}
-tbody th {{ text-align: left; font-weight: normal; }}
+th:first-child {{ text-align: left; }}
+tbody th {{ font-weight: normal; }}
 figure {{ margin: 1rem 0; overflow-x: auto; }}
 svg {{ width: 100%; min-width: 32rem; height: auto; }}
 </style>

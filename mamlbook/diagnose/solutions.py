@@ -13,12 +13,12 @@ def folds(tasks: int) -> np.ndarray:
 
 
 def solve(total: np.ndarray) -> np.ndarray:
-    """The minimiser of v' M v over w, v = (w, -1), for a sum of quadratics M (..., q, q)."""
+    """The minimizer of v' M v over w, v = (w, -1), for a sum of quadratics M (..., q, q)."""
     return np.linalg.solve(total[..., :-1, :-1], total[..., :-1, -1:])[..., 0]
 
 
 def leave_one_out(quadratic: np.ndarray) -> np.ndarray:
-    """The minimiser of the mean loss of all tasks but one, for each one: (N, q - 1).
+    """The minimizer of the mean loss of all tasks but one, for each one: (N, q - 1).
 
     A sum less one of its terms: (sum H - H_i)^-1 (sum h - h_i).
     """
@@ -41,8 +41,8 @@ def fold_sums(values: np.ndarray) -> np.ndarray:
 def inner_losses(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """For each fold left out, the loss of a candidate on the others, each by the rest: (FOLDS,).
 
-    `train` and `test` (N, q, q): what the initialization minimises, and what it is judged by. For
-    the fold f the tasks of every other fold g are judged at the minimiser without f and g.
+    `train` and `test` (N, q, q): what the initialization minimizes, and what it is judged by. For
+    the fold f the tasks of every other fold g are judged at the minimizer without f and g.
     """
     parts, judged = fold_sums(train), fold_sums(test)
     f, g = np.meshgrid(np.arange(FOLDS), np.arange(FOLDS), indexing="ij")

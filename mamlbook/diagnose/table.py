@@ -224,9 +224,9 @@ def standardized(
     names = [*tasks.features, "the target"]
     with np.errstate(all="ignore"):
         scale = np.abs(z).max(0)
-        centred = z / np.where(scale > 0, scale, 1)
-        centred = centred - centred.mean(0)
-        spread = np.sqrt((centred**2).mean(0))
+        centered = z / np.where(scale > 0, scale, 1)
+        centered = centered - centered.mean(0)
+        spread = np.sqrt((centered**2).mean(0))
     for name, sd in zip(names, spread, strict=True):
         if not sd > 1e-9:
             what = "The target" if name == "the target" else f"Feature {name!r}"
@@ -234,7 +234,7 @@ def standardized(
                 f"{what} is constant, or varies by less than a billionth of its size; leave it "
                 "out, or subtract its mean first."
             )
-    z = centred / spread
+    z = centered / spread
     _check_collinear(z[:, :-1], tasks.features)
     parts = np.split(z, np.cumsum(sizes)[:-1])
     _check_classes([tasks.targets[i] for i in kept])

@@ -13,7 +13,7 @@ from mamlbook.errors import InputError, check_count
 
 
 class Lacking(InputError):
-    """A library that an item needs is not installed."""
+    """What an item needs, a library or the tables of a checkout, is not there."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pandas as pd
 from mamlbook import records
 from mamlbook.diagnose import Diagnosis, TableError, diagnose, evidence, from_frame, read
 from mamlbook.errors import InputError
+from mamlbook.experiments.catalogue import Lacking
 
 # package, data set: task; target; features
 COLLECTIONS = """
@@ -132,14 +133,20 @@ def _row(found: Diagnosis) -> dict[str, str | int | float]:
 
 
 def canary(record: records.Record) -> str | None:
-    """Every verdict from its interval and, in a checkout, the tables that are committed there,
-    diagnosed again; where one differs, in words."""
+    """Every verdict from its interval, and the chapter's tables diagnosed again; where one
+    differs, in words. Lacking, where there is no checkout and so no table."""
     for row in record.rows.itertuples():
         gain = evidence.Ratio(row.gain, row.low, row.high, 0.0)
         other = (row.alternative, gain) if row.alternative_low > 0 else None
         if row.kind != (now := evidence.kind(gain, other)):
             return f"the verdict on {row.item} is {row.kind}, now {now}"
-    for path in sorted((records.RESULTS.parent / "chapters" / "data").glob("*.csv")):
+    tables = sorted((records.RESULTS.parent / "chapters" / "data").glob("*.csv"))
+    if not tables:
+        raise Lacking(
+            "each verdict follows from its interval, but the tables to diagnose again are in "
+            "chapters/data of a checkout; run `verify` there."
+        )
+    for path in tables:
         same = record.rows[record.rows["item"].str.lower() == path.stem]
         frame = read(path)
         task, *features, target = frame.columns

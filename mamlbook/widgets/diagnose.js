@@ -1,7 +1,7 @@
 // The diagnosis of `mamlbook.diagnose`, step by step the same: see there for what each part means.
 
 const FOLDS = 10, SPLITS = 8, GRID = 12, SPARE = 3, LEAST = 10, ITERATIONS = 60, AT_MOST = 200;
-const STILL = 1e-8, THRESHOLD = 1.05, POWER = 0.8416;
+const LEAST_LOSS = 1e-6, STILL = 1e-8, THRESHOLD = 1.05, POWER = 0.8416;
 const PENALTIES = [1e-6, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 
 const steepest = (second, adapted) =>
@@ -94,7 +94,7 @@ const lossOf = (quadratic, w) => {
   for (let i = 0; i < v.length; i += 1) for (let j = 0; j < v.length; j += 1) total += v[i] * quadratic[i][j] * v[j];
   return total;
 };
-const minimiser = (total) => {
+const minimizer = (total) => {
   const p = total.length - 1;
   return solved(total.slice(0, p).map((row) => row.slice(0, p)), total.slice(0, p).map((row) => [row[p]])).map((x) => x[0]);
 };
@@ -114,17 +114,17 @@ function tunedOn(trains, tests) {
   const inner = tests.map((test, g) => {
     const parts = foldSums(trains[g]), judged = foldSums(test), total = added(parts);
     return range(FOLDS).map((f) => sum(range(FOLDS).filter((k) => k !== f).map((k) =>
-      lossOf(judged[k], minimiser(minus(minus(total, parts[f]), parts[k]))))));
+      lossOf(judged[k], minimizer(minus(minus(total, parts[f]), parts[k]))))));
   });
   const whole = tests.map((test, g) => {
     const parts = foldSums(trains[g]), judged = foldSums(test), total = added(parts);
-    return sum(range(FOLDS).map((f) => lossOf(judged[f], minimiser(minus(total, parts[f])))));
+    return sum(range(FOLDS).map((f) => lossOf(judged[f], minimizer(minus(total, parts[f])))));
   });
   const chosen = range(FOLDS).map((f) => least(inner.map((row) => row[f])));
   const totals = chosen.map((g) => added(trains[g]));
   const losses = tests[0].map((_, i) => {
     const g = chosen[i % FOLDS];
-    return lossOf(tests[g][i], minimiser(minus(totals[i % FOLDS], trains[g][i])));
+    return lossOf(tests[g][i], minimizer(minus(totals[i % FOLDS], trains[g][i])));
   });
   return { losses, best: least(whole) };
 }
@@ -172,7 +172,7 @@ function mixedFit(all, sizes) {
   const second = all.filter((_, i) => i % step === 0), rows = sizes.filter((_, i) => i % step === 0);
   const count = sum(rows), p = second[0].length - 1, n = rows.length;
   const pooled = scaled(added(second.map((s, i) => scaled(s, rows[i]))), 1 / count);
-  const start = minimiser(pooled);
+  const start = minimizer(pooled);
   const left = pooled[p][p] - sum(start.map((x, i) => x * pooled[i][p]));
   let model = { centre: start, covariance: matrix(p, p, (i, j) => (i === j ? left / 2 : 0)), noise: Math.max(left / 2, 1e-12) };
   for (let k = 0; k < ITERATIONS; k += 1) {
@@ -250,6 +250,7 @@ function diagnosed(rows, { support: m, adapt, steps = [1, 5] }) {
     mixed,
     floor: one.map((second, i) => residual(second, posterior(model, second, sizes[i]))),
   };
+  for (const name of Object.keys(losses)) losses[name] = losses[name].map((x) => Math.max(x, LEAST_LOSS));
   const gain = ratioOf(losses.nal, losses.maml);
   const [base] = ["nal", "maml"].sort((a, b) => mean(losses[a]) - mean(losses[b]));
   const [other] = ["none", "alone", "fixed", "mixed"].sort((a, b) => mean(losses[a]) - mean(losses[b]));

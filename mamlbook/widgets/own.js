@@ -36,7 +36,7 @@ function planeOf(tasks, names) {
     width: 420, height: 300, x: wide, y: high, title: "share of the loss that adapting from NAL leaves",
     xlabel: "loss before adapting, in target variances", xticks: powers(wide), yticks: powers(high),
   });
-  const most = Math.max(...tasks.map((t) => Math.abs(t.change)));
+  const most = Math.max(1e-300, ...tasks.map((t) => Math.abs(t.change)));
   tasks.forEach((t, i) => {
     const disc = element("circle", {
       class: `mb-disc ${t.change > 0 ? "helped" : "hurt"}`, cx: box.px(x[i]), cy: box.py(y[i]),
@@ -61,7 +61,7 @@ function render({ model, el }) {
     return { input, node: element("label", { class: "mb-field" }, element("span", {}, label), input) };
   };
   const [task, target, adapt] = [select("task"), select("target"), select("adapts")];
-  adapt.input.append(element("option", { value: "all" }, "all parameters"), element("option", { value: "intercept" }, "the intercept alone"));
+  adapt.input.append(element("option", { value: "all" }, "all parameters"), element("option", { value: "intercept" }, "intercept only"));
   const support = element("input", { type: "number", min: 1, max: 1000, value: 5 });
   const features = element("fieldset", { class: "mb-features" });
   const picture = element("svg", { class: "mb-picture", viewBox: "0 0 420 300", role: "img", "aria-label": "Tasks by loss before adapting and share left; the table below gives the numbers" });
@@ -104,7 +104,7 @@ function render({ model, el }) {
         task: task.input.value, target: target.input.value, adapt: adapt.input.value, support: Number(support.value),
         features: [...features.querySelectorAll("input:checked")].map((box) => box.value),
       };
-           const ready = prepared(table, asked);
+      const ready = prepared(table, asked);
       const found = diagnosed(ready.rows, asked);
       sentence.replaceChildren(...sentenceOf(found, asked.support, covered.findLast((each) => each.tasks <= ready.tasks.length)));
       picture.style.display = "";
@@ -119,7 +119,7 @@ function render({ model, el }) {
         shown("maml_steps", maml.count), maml.count > 1 ? " steps of " : " step of ", shown("maml_alpha", maml.alpha), ". Features and target were standardized",
         ready.dropped ? `; ${ready.dropped} tasks with too few rows were dropped.` : ".",
       );
-      numbersBox.replaceChildren(numbers("", ["loss on new rows", "mean", "over MAML"],
+      numbersBox.replaceChildren(numbers("", ["loss on new rows", "mean", "ratio to MAML’s"],
         Object.keys(METHODS).map((name) => [name, METHODS[name], shown(`loss_${name}`, mean(found.losses[name])),
           shown(`over_${name}`, mean(found.losses[name]) / mean(found.losses.maml))])));
     } catch (error) {

@@ -5,11 +5,13 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import Browser
 
-from mamlbook.diagnose import TableError, diagnose, from_frame, read
+from mamlbook.diagnose import TableError, diagnose, from_frame, read, report
 from tests.browser.conftest import OpenPage, at, desk, phone
 from tests.diagnose.tables import confounded
 from tools import ROOT
+from tools.browser import view
 
 DATA = ROOT / "chapters" / "data"
 PAGE = desk("chapters/your_tasks.html")
@@ -199,6 +201,66 @@ def test_what_the_page_alone_refuses(look, text, sentence, open_page: OpenPage):
     told = settled(page)
     assert sentence in told["said"] and told["said"].endswith(".")
     assert not told["discs"] and not told["shown"]
+
+
+@at(PAGE)
+def test_a_table_without_noise_has_the_verdict_of_python(look, open_page: OpenPage):
+    rng = np.random.default_rng(0)
+    parts = []
+    for i in range(20):
+        x = rng.normal(size=12)
+        parts.append(pd.DataFrame({"who": i, "x": x, "y": 2 * x + 5 * rng.normal()}))
+    table = pd.concat(parts)
+    found = diagnose(from_frame(table, "who", "y"), adapt="intercept")
+    page = open_page(look)
+    page.locator(".mb-own select").nth(2).select_option("intercept")
+    page.locator(".mb-own textarea").fill(table.to_csv(index=False))
+    shown = settled(page)["shown"]
+    assert (shown["gain"], shown["other"]) == pytest.approx(
+        (found.gain.value, found.alternative[1].value), rel=1e-6
+    )
+
+
+@at(phone("chapters/your_tasks.html"))
+def test_tables_of_methods_fit_a_phone(look, open_page: OpenPage):
+    page = open_page(look)
+    tables = page.evaluate(
+        "[...document.querySelectorAll('.cell_output table')].map((t) =>"
+        " [t.querySelector('thead').textContent.trim().split(/\\s{2,}/),"
+        "  t.scrollWidth, t.parentElement.clientWidth])"
+    )
+    named = [(wide, box) for heads, wide, box in tables if "ratio to MAML's" in heads]
+    assert len(named) == 3
+    assert all(wide <= box for wide, box in named), named
+
+
+@at(phone("chapters/your_tasks.html"))
+def test_controls_on_a_phone_are_as_large_as_a_finger(look, open_page: OpenPage):
+    page = open_page(look)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('.mb-own :is(button, select, input:not([type=checkbox]),"
+        " .mb-features label)')].map((e) => e.getBoundingClientRect().height)"
+    )
+    assert len(heights) >= 9 and min(heights) >= 44
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_opens_alone(width, theme, tmp_path, browser: Browser):
+    """From a folder of its own, without a host: nothing is asked for, only boxes scroll."""
+    table = from_frame(read(DATA / "radon.csv"), "county", "log_radon")
+    path = tmp_path / "report.html"
+    path.write_text(report.page(diagnose(table), "Radon?"), encoding="utf-8")
+    page = view(browser, width, theme).new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    assert asked == [path.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    methods = page.locator("div").first
+    assert methods.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+    assert page.locator("figure svg").count() == 3
+    page.context.close()
 
 
 @at(phone("chapters/your_tasks.html"))

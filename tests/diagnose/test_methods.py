@@ -11,6 +11,7 @@ from mamlbook import records
 from mamlbook.diagnose import diagnose, evidence, from_frame, methods, mixed, quadratics, read
 from mamlbook.diagnose.solutions import FOLDS, leave_one_out, solve
 from mamlbook.experiments import collections, own_tasks
+from mamlbook.experiments.catalogue import Lacking
 from mamlbook.linear import maml_solution, nal_solution
 from tests.diagnose.tables import confounded, stacked
 from tools import ROOT
@@ -77,7 +78,7 @@ def test_nothing_of_a_fold_reaches_its_own_choices():
     tests = np.stack([moments.quadratic(alpha, 5) for alpha in (0.02, 0.1, 0.3)])
     losses = methods.tuned(tests, tests).losses
     changed = tests.copy()
-    changed[:, 7, -1, -1] += 3.0  # a constant on task 7, which no minimiser sees
+    changed[:, 7, -1, -1] += 3.0  # a constant on task 7, which no minimizer sees
     moved = methods.tuned(changed, changed).losses - losses
     assert moved[7] == pytest.approx(3.0)
     same_fold = np.arange(len(tasks)) % FOLDS == 7
@@ -237,6 +238,15 @@ def test_a_verdict_on_a_collection_that_does_not_follow_is_found():
     assert "the gain of radon" in collections.canary(replace(record, rows=rows))
 
 
+def test_without_a_checkout_the_collections_are_not_said_to_agree(tmp_path, monkeypatch, capsys):
+    record = records.load("collections")
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
+    with pytest.raises(Lacking, match="chapters/data of a checkout"):
+        collections.canary(record)
+    rows = record.rows.assign(kind="pays")
+    assert "now does-not" in collections.canary(replace(record, rows=rows))
+
+
 def test_every_collection_is_written_down():
     rows = records.load("collections").rows
     lines = [line.split(":")[0] for line in collections.COLLECTIONS]
@@ -253,6 +263,34 @@ def test_a_feature_that_is_still_within_tasks_has_no_within_slope():
         rows.append(np.column_stack([np.ones(12), x, x.sum(1) + rng.normal(size=12)]))
     found = methods.fixed_effects(rows, quadratics.moments(rows, methods.mask(3, "all")), 5)
     assert abs(found.start[2]) < 1e-6 and found.start[1] == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("adapt", ["all", "intercept"])
+@pytest.mark.parametrize("kind", ["one line", "own lines", "own levels", "constant in a task"])
+@pytest.mark.filterwarnings("error")
+def test_without_noise_rounding_decides_nothing(kind, adapt):
+    """Losses are then of the size of rounding, some below 0; their ratios would say anything."""
+    rng = np.random.default_rng(0)
+    tasks = []
+    for _ in range(20):
+        x = rng.normal(size=(12, 2))
+        slopes = rng.normal(size=2) if kind == "own lines" else [1.0, 2.0]
+        y = x @ slopes + (5 * rng.normal() if kind == "own levels" else 0)
+        tasks.append((x, np.full(12, rng.normal()) if kind == "constant in a task" else y))
+    found = diagnose(tasks, adapt=adapt)
+    assert (found.methods["loss"] >= methods.LEAST).all()
+    assert found.methods["over_maml"].between(1e-7, 1e7).all()  # of 1e-6 over losses of some units
+    assert found.gain.low <= found.gain.value <= found.gain.high < 1e6
+    if kind == "one line":
+        assert found.kind == "does-not" and found.alternative is None
+        assert found.gain.value == pytest.approx(1)
+    if kind == "own levels":
+        assert found.alternative[0] in ("alone", "fixed", "mixed")
+
+
+def test_the_interval_of_a_loss_ends_at_naught():
+    mean, low, high = evidence.mean_interval(np.array([0.1] * 9 + [30.0]))
+    assert mean == pytest.approx(3.09) and low == 0 and high > 6
 
 
 def test_units_do_not_matter():
