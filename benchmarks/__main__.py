@@ -38,7 +38,9 @@ def main() -> None:
     for each in work.WORKS:
         lines += race.measure(each, cores)
     alone = [sys.executable, "-m", "benchmarks.diagnosis"]
-    measured = subprocess.run(alone, capture_output=True, text=True, check=True).stdout.splitlines()
+    one = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    said = subprocess.run(alone, env=one, capture_output=True, text=True, check=True).stdout
+    measured = said.splitlines()
     lines += ["", *scaling.lines(cores), "", *measured, "", *gpu.lines()]
     TABLE.write_text("\n".join(lines) + "\n")
     print(TABLE.read_text())
