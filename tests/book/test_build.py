@@ -1,43 +1,14 @@
 """The build is strict, its parts are what they claim to be, and links are truly checked."""
 
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tools import ROOT
 from tools.links import broken
 from tools.vendor import MANIFEST, PACKAGES, manifest
 
-SOURCES = ("_config.yml", "references.bib", "mamlbook", "tools", "vendor")
 
-
-@pytest.fixture(scope="module")
-def booklet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A book of one page, with all that builds the true one; built."""
-    folder = tmp_path_factory.mktemp("booklet")
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: intro\n", encoding="utf-8")
-    (folder / "intro.md").write_text("# The only page\n", encoding="utf-8")
-    said = build(folder)
-    assert said.returncode == 0, said.stdout + said.stderr
-    return folder
-
-
-def build(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tools.build"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
-
-
-def test_a_changed_style_reaches_the_pages(booklet):
+def test_a_changed_style_reaches_the_pages(booklet, build):
     with (booklet / "tools" / "assets" / "book.css").open("a", encoding="utf-8") as style:
         style.write("/* a change */\n")
     assert build(booklet).returncode == 0
@@ -45,7 +16,7 @@ def test_a_changed_style_reaches_the_pages(booklet):
     assert built.read_text(encoding="utf-8").endswith("/* a change */\n")
 
 
-def test_a_warning_fails_the_build_and_is_not_forgotten(booklet):
+def test_a_warning_fails_the_build_and_is_not_forgotten(booklet, build):
     with (booklet / "intro.md").open("a", encoding="utf-8") as page:
         page.write("\nSee {eq}`eq-of-nowhere`.\n")
     for _ in range(2):

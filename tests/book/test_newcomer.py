@@ -50,9 +50,9 @@ def test_every_link_leads_somewhere_and_every_page_is_reached(book):
 
 
 def reached(html: Path) -> set[Path]:
-    """The pages that a reader comes to from the first one, link by link, or by searching."""
+    """The pages that a reader comes to from the first one, link by link, by searching or lost."""
     pages = read(html)
-    waiting = [html / "index.html", html / "search.html"]
+    waiting = [html / "index.html", html / "search.html", html / "404.html"]
     seen = set(waiting)
     while waiting:
         page = waiting.pop()
