@@ -24,7 +24,7 @@ def lines() -> list[str]:
     """A line for each group of trainings, or one that says there is no GPU."""
     if not torch.cuda.is_available():
         return ["The grouped trainer was not measured: torch saw no GPU."]
-    told = [
+    report = [
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}: the trainings of each table "
         f"as groups, random images in place of the real ones; means of {BLOCKS * training.BLOCK} "
         "steps, tasks drawn and all, after as many that record their graphs. FLOP/s in matrix "
@@ -49,16 +49,16 @@ def lines() -> list[str]:
                     seconds, flops = measure(group, held, BLOCKS)
                     peak = torch.cuda.max_memory_reserved() / 2**30
                     total += budget.iterations * seconds
-                    told.append(
+                    report.append(
                         f"| {table}: {len(group)} of {group[0].settings.algorithm} | "
                         f"{downsampling} | {name} | {1e3 * seconds:.2f} | "
                         f"{flops / seconds / 1e12:.1f} | {flops / seconds / most:.0%} | "
                         f"{peak:.1f} | {budget.iterations * seconds:.0f} s |"
                     )
                     torch.cuda.empty_cache()
-                told.append(f"| {table}: all | {downsampling} | {name} | | | | | {total:.0f} s |")
+                report.append(f"| {table}: all | {downsampling} | {name} | | | | | {total:.0f} s |")
     torch.set_float32_matmul_precision("highest")
-    return told
+    return report
 
 
 def measure(group: list[Cell], images: ImageSet, blocks: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ STEPS = 2000
 
 def lines(cores: int) -> list[str]:
     """A table of step times by number of tasks, and the memory before and after many steps."""
-    told = ["| tasks of a step | wall s | wall s per task |", "|---|---|---|"]
+    report = ["| tasks of a step | wall s | wall s per task |", "|---|---|---|"]
     for count in (4, 8, 16, 32):
         each = work.Work("", Network(28, 1, 5), Shape(5, 1, 10), count)
         step = work.ours(each, cores)
@@ -24,14 +24,14 @@ def lines(cores: int) -> list[str]:
             step()
             seconds.append(time.perf_counter() - start)
         median = statistics.median(seconds[1:])
-        told.append(f"| {count} | {median:.3f} | {median / count:.4f} |")
+        report.append(f"| {count} | {median:.3f} | {median / count:.4f} |")
     before, after = memory(cores)
-    told += [
+    report += [
         "",
         f"Resident memory after 100 and after {STEPS} steps (8 filters, 2 tasks): "
         f"{before:.1f} and {after:.1f} MiB.",
     ]
-    return told
+    return report
 
 
 def memory(cores: int) -> tuple[float, float]:

@@ -55,12 +55,12 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> float:
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    told = shared / "rebuilt.json"
+    stored = shared / "rebuilt.json"
     with FileLock(shared / "rebuilt.lock"):
-        if not told.exists():
+        if not stored.exists():
             make_book()
-            told.write_text(json.dumps(make_book()))
-    return json.loads(told.read_text())
+            stored.write_text(json.dumps(make_book()))
+    return json.loads(stored.read_text())
 
 
 @pytest.fixture(scope="session")

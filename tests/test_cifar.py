@@ -28,7 +28,7 @@ def pictures_fixture():
 def held(pictures, monkeypatch, tmp_path):
     """Made-up pictures for CIFAR-100, networks of two filters, checkpoints out of the way."""
     monkeypatch.setattr(images, "load", lambda name, device="cpu": pictures)
-    monkeypatch.setattr(cifar, "Cifar", lambda **told: Cifar(**{**SMALL, **told, "filters": 2}))
+    monkeypatch.setattr(cifar, "Cifar", lambda **given: Cifar(**{**SMALL, **given, "filters": 2}))
     with jobs.at(tmp_path):
         yield pictures
 

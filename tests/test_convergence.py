@@ -217,7 +217,7 @@ def test_trained_solutions_follow_the_law(alpha, n1, n2, tau, given_tasks):
     away = w - law.solution
     square = np.einsum("ri,ij,rj->r", away, law.curvature, away)
     assert math.sqrt(square.mean()) == pytest.approx(law.rms(T, tau, given_tasks), rel=0.08)
-    # The other kind of tasks would be told apart.
+    # The other kind of tasks would be distinguished.
     other = law.rms(T, tau, not given_tasks)
     assert abs(math.sqrt(square.mean()) / other - 1) > 0.1
 

@@ -137,11 +137,11 @@ def test_nal_has_equal_gradient_norms():
 
 def test_geometry_reads_the_singular_values():
     truth = torch.diag(torch.tensor([4.0, 1.0, 2.0], dtype=torch.float64))
-    told = geometry(truth)
-    np.testing.assert_allclose(told.singular_values, [4, 2, 1])
-    assert (told.kappa, told.lambda_) == pytest.approx((4, 8))
-    assert told.radius() == pytest.approx(1 / (8 * 16 * 9))
-    assert told.radius(c1=2, c=1) == pytest.approx(2 / (4 * 8 * 16 * 9))
+    outcome = geometry(truth)
+    np.testing.assert_allclose(outcome.singular_values, [4, 2, 1])
+    assert (outcome.kappa, outcome.lambda_) == pytest.approx((4, 8))
+    assert outcome.radius() == pytest.approx(1 / (8 * 16 * 9))
+    assert outcome.radius(c1=2, c=1) == pytest.approx(2 / (4 * 8 * 16 * 9))
     w = truth + 0.5 * torch.eye(3, dtype=torch.float64)
     assert region_constant(w.flatten(), truth) == pytest.approx(0.5 * 8 * 16 * 9)
 

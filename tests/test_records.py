@@ -20,10 +20,10 @@ class Settings:
 @pytest.fixture
 def stored(tmp_path):
     rows = pd.DataFrame({"algorithm": ["nal", "maml"], "accuracy": [1 / 3, np.pi * 1e-9]})
-    told = records.provenance(
+    origin = records.provenance(
         Settings(), command="python -m mamlbook", wall_seconds=1.23456, commit=None
     )
-    record = Record("table9", rows, told, {"landscape": np.arange(6.0).reshape(2, 3)})
+    record = Record("table9", rows, origin, {"landscape": np.arange(6.0).reshape(2, 3)})
     records.save(record, tmp_path)
     return record, tmp_path
 
@@ -34,8 +34,8 @@ def test_what_is_saved_is_loaded(stored):
     pd.testing.assert_frame_equal(back.rows, record.rows, check_exact=True)
     np.testing.assert_array_equal(back.arrays["landscape"], record.arrays["landscape"])
     assert back.provenance["settings"] == {"sizes": [1, 2], "seed": 3}
-    told = {"mamlbook", "commit", "python", "libraries", "device", "wall_seconds", "command"}
-    assert told <= set(back.provenance)
+    origin = {"mamlbook", "commit", "python", "libraries", "device", "wall_seconds", "command"}
+    assert origin <= set(back.provenance)
     assert sorted(p.name for p in folder.iterdir()) == ["table9.csv", "table9.json", "table9.npz"]
 
 
@@ -64,9 +64,9 @@ def test_damage_is_refused(stored, name, damage):
 def test_edited_provenance_is_refused(stored):
     _, folder = stored
     path = folder / "table9.json"
-    told = json.loads(path.read_text())
-    told["settings"]["seed"] = 4
-    path.write_text(json.dumps(told))
+    origin = json.loads(path.read_text())
+    origin["settings"]["seed"] = 4
+    path.write_text(json.dumps(origin))
     with pytest.raises(RecordError, match="was altered"):
         records.load("table9", folder)
     path.write_text("{")

@@ -163,7 +163,7 @@ def test_a_record_must_be_made_from_a_commit(results):
 
 
 @pytest.mark.parametrize(
-    ("told", "fault"),
+    ("edits", "fault"),
     [
         ({}, None),
         ({"settings": {"m": [50]}}, None),
@@ -173,12 +173,12 @@ def test_a_record_must_be_made_from_a_commit(results):
         ({"commit": "0" * 40 + "-dirty"}, "from changes that no commit holds"),
     ],
 )
-def test_an_expensive_item_is_checked_and_not_computed_again(results, told, fault, monkeypatch):
+def test_an_expensive_item_is_checked_and_not_computed_again(results, edits, fault, monkeypatch):
     item = replace(ITEMS["fig2"], data="omniglot")
     monkeypatch.setattr("mamlbook.experiments.hardness.fig2", NotMade.again)
-    settings = records.load("fig2", results).provenance["settings"] | told.pop("settings", {})
-    told = {"data_digest": SOURCES["omniglot"].digest, "settings": settings} | told
-    altered(results, lambda record: replace(record, provenance=record.provenance | told))
+    settings = records.load("fig2", results).provenance["settings"] | edits.pop("settings", {})
+    edits = {"data_digest": SOURCES["omniglot"].digest, "settings": settings} | edits
+    altered(results, lambda record: replace(record, provenance=record.provenance | edits))
     if fault is None:
         assert verify(item, results) == "digest"
     else:
@@ -244,9 +244,9 @@ def test_verify_names_the_items_that_it_could_not_check(results, monkeypatch, ca
 def crossed(tmp_path) -> tuple[Path, dict]:
     """A copy of the record of `crossed`, with a canary of the present code."""
     record = records.load("crossed")
-    told = canary.canary("omniglot", record.provenance["settings"], record.rows, "0" * 40)
-    records.save(replace(record, provenance=record.provenance | {"canary": told}), tmp_path)
-    return tmp_path, told
+    edits = canary.canary("omniglot", record.provenance["settings"], record.rows, "0" * 40)
+    records.save(replace(record, provenance=record.provenance | {"canary": edits}), tmp_path)
+    return tmp_path, edits
 
 
 def test_a_canary_agrees_with_the_code_that_made_it(crossed):
@@ -264,12 +264,12 @@ def test_a_canary_agrees_with_the_code_that_made_it(crossed):
     ],
 )
 def test_a_canary_tells_older_code_from_other_results(crossed, change, said):
-    folder, told = crossed
+    folder, edits = crossed
     record = records.load("crossed", folder)
     if said is None:
-        name, case = change["values"], dict(told["values"]["strided maml"])
+        name, case = change["values"], dict(edits["values"]["strided maml"])
         change = {"values": {"strided maml": case | {name: case[name] * (1 + 1e-6)}}}
-    records.save(replace(record, provenance=record.provenance | {"canary": told | change}), folder)
+    records.save(replace(record, provenance=record.provenance | {"canary": edits | change}), folder)
     if said is None:
         with pytest.raises(RecordError, match=f"the canary's {name} of strided maml is"):
             verify(ITEMS["crossed"], folder)
@@ -287,5 +287,5 @@ def test_a_canary_sings_when_the_training_code_changes(crossed, monkeypatch):
 def test_rows_only_leaves_the_arrays_out(tmp_path):
     main(["reproduce", "fig1", "--out", str(tmp_path), "--rows-only"])
     assert {path.name for path in tmp_path.iterdir()} == {"fig1.csv", "fig1.json", "fig1.svg"}
-    told = json.loads((tmp_path / "fig1.json").read_text())
-    assert list(told["sha256"]) == ["fig1.csv"]
+    edits = json.loads((tmp_path / "fig1.json").read_text())
+    assert list(edits["sha256"]) == ["fig1.csv"]

@@ -27,7 +27,7 @@ def test_what_the_page_sends_python_reads(kind, moved):
     widget.set_state(moved)  # what arrives from the front end when a slider moves
     assert {name: getattr(widget, name) for name in moved} == moved
     assert set(seen) == set(moved)
-    assert set(moved) <= set(widget.get_state())  # and what Python sets, the page is told
+    assert set(moved) <= set(widget.get_state())  # and what Python sets, the page receives
 
 
 def test_a_trait_refuses_what_is_not_a_number():

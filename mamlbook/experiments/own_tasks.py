@@ -233,8 +233,8 @@ def _batch(
 
 def canary(record: Record) -> str | None:
     """Make the first batch of ten tasks again; where it differs, in words."""
-    told = record.provenance["settings"]
-    settings = Coverage(**{**told, "tasks": tuple(told["tasks"])})
+    stored = record.provenance["settings"]
+    settings = Coverage(**{**stored, "tasks": tuple(stored["tasks"])})
     kind, shape, count = next(reversed(WORLDS)), "laplace", settings.tasks[0]
     new = NewTasks.of(WORLDS[kind], settings.new, settings.m, shape, settings.seed)
     fresh = _batch(settings, kind, shape, count, 0, new)

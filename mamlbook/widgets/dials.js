@@ -83,7 +83,7 @@ function render({ model, el }) {
     const [hardness, packing, m] = ["hardness", "packing", "m"].map((name) => marks[name][traits[`${name}_mark`]]);
     const biased = traits.biases === 1;
     const values = { hardness, packing, m, d };
-    const told = theory(values);
+    const predicted = theory(values);
     const cell = cells[[hardness, packing, m, traits.biases].join(" ")];
 
     const strips = element("g");
@@ -114,8 +114,8 @@ function render({ model, el }) {
       plane.dot(cell.nal, 0, "nal");
       cell.maml.forEach((w) => plane.dot(w, 0, "maml"));
     }
-    cross(told.nal.w, "nal");
-    cross(told.maml[0].w, "maml");
+    cross(predicted.nal.w, "nal");
+    cross(predicted.maml[0].w, "maml");
 
     const four = element("g");
     four.append(element("text", { class: "mb-title", x: 4, y: 13 }, "risk after the step, by function and kernel"));
@@ -161,9 +161,9 @@ function render({ model, el }) {
 
     const say = (name, value) => (value === undefined ? "–" : shown(name, value));
     const rows = [
-      ["total", "total gain", told.total, cell?.total], ["position", "position part", told.position, cell?.position],
-      ["kernel", "kernel part", told.kernel, cell?.kernel], ["nal", "■ NAL at", told.nal.w, cell?.nal],
-      ["maml", "● MAML at", told.maml[0].w, cell?.mean],
+      ["total", "total gain", predicted.total, cell?.total], ["position", "position part", predicted.position, cell?.position],
+      ["kernel", "kernel part", predicted.kernel, cell?.kernel], ["nal", "■ NAL at", predicted.nal.w, cell?.nal],
+      ["maml", "● MAML at", predicted.maml[0].w, cell?.mean],
     ];
     const table = numbers("", ["", "theory", "networks"], rows.map(([name, label, one, two]) =>
       [name, label, shown(`theory_${name}`, one), say(name, two)]));

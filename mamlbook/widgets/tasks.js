@@ -106,12 +106,12 @@ function render({ model, el }) {
     };
     const chance = (kind) => element("span", {}, shown(`chance_${kind}`, 100 / get(kind).ways), " %");
     const kinds = ["easy", "hard"];
-    const told = Object.entries(get("networks")).map(([name, values]) => [
+    const others = Object.entries(get("networks")).map(([name, values]) => [
       "", name, ...kinds.map((kind) => element("span", {}, shown(`${name}_${kind}`, values[kind]), " %")),
     ]);
     scores.replaceChildren(
       numbers("", ["right", "easy", "hard"], [
-        ["", "you", ...kinds.map(percent)], ...told, ["", "by chance", ...kinds.map(chance)],
+        ["", "you", ...kinds.map(percent)], ...others, ["", "by chance", ...kinds.map(chance)],
       ]),
     );
   };

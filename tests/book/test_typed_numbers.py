@@ -52,8 +52,9 @@ def test_a_number_in_prose_is_stated_or_comes_from_a_cell(path):
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
             found |= set(typed(cell.source))
-        figure = cell.metadata.get("mystnb", {}).get("figure", {})
-        found |= set(typed(figure.get("caption", "")))
+        mystnb = cell.metadata.get("mystnb", {})
+        found |= set(typed(mystnb.get("figure", {}).get("caption", "")))
+        found |= set(typed(mystnb.get("image", {}).get("alt", "")))
     assert found <= STATED.get(path.stem, set()) | EVERYWHERE, path.stem
 
 

@@ -115,7 +115,9 @@ def open_page(
         return standing[look]
 
     yield open_one
-    complaints = dict.fromkeys(f"{page.url}: {told}" for page in opened for told in page.complaints)
+    complaints = dict.fromkeys(
+        f"{page.url}: {complaint}" for page in opened for complaint in page.complaints
+    )
     for page in opened:
         page.complaints.clear()
     assert not complaints, "\n".join(complaints)

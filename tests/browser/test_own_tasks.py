@@ -35,7 +35,7 @@ def settled(page) -> dict:
     return page.evaluate(READ)
 
 
-def agrees(told: dict, found) -> None:
+def agrees(page_says: dict, found) -> None:
     """Verdict, methods and the plane of tasks, to six digits."""
     expected = {
         "gain": found.gain.value,
@@ -50,13 +50,13 @@ def agrees(told: dict, found) -> None:
     if found.alternative:
         other = found.alternative[1]
         expected |= {"other": other.value, "other_low": other.low, "other_high": other.high}
-    assert told["shown"] == pytest.approx(expected, rel=1e-6)
-    assert told["said"].split(":")[0].replace("’", "'") in found.verdict.replace(
+    assert page_says["shown"] == pytest.approx(expected, rel=1e-6)
+    assert page_says["said"].split(":")[0].replace("’", "'") in found.verdict.replace(
         "'G", "“G"
     ).replace("l'", "l”")
     rows = found.rows.set_index("task")
-    assert {name for name, *_ in told["discs"]} == set(rows.index)
-    for name, before, left, change in told["discs"]:
+    assert {name for name, *_ in page_says["discs"]} == set(rows.index)
+    for name, before, left, change in page_says["discs"]:
         row = rows.loc[name]
         assert (before, left) == pytest.approx((row["distance"], row["share_left"]), rel=1e-6)
         assert change == pytest.approx(row["loss_nal"] - row["loss_maml"], rel=1e-6, abs=1e-9)
@@ -72,9 +72,9 @@ def test_the_examples(look, open_page: OpenPage):
         ("radon", "radon", "county", "log_radon", "all"),
     ):
         widget.get_by_role("button", name=button).click()
-        told = settled(page)
+        page_says = settled(page)
         tasks = from_frame(read(DATA / f"{name}.csv"), task, target)
-        agrees(told, diagnose(tasks, adapt=adapt, support=2 if name == "guns" else 5))
+        agrees(page_says, diagnose(tasks, adapt=adapt, support=2 if name == "guns" else 5))
 
 
 @at(PAGE)
@@ -88,9 +88,9 @@ def test_a_pasted_table(look, seed, open_page: OpenPage):
     table = pd.concat(parts)
     page.locator(".mb-own select").nth(2).select_option("all" if seed % 2 else "intercept")
     page.locator(".mb-own textarea").fill(table.to_csv(index=False))
-    told = settled(page)
+    page_says = settled(page)
     adapt = "all" if seed % 2 else "intercept"
-    agrees(told, diagnose(from_frame(table, "who", "y"), adapt=adapt))
+    agrees(page_says, diagnose(from_frame(table, "who", "y"), adapt=adapt))
 
 
 @at(PAGE)
@@ -106,8 +106,8 @@ def test_a_dropped_file(look, open_page: OpenPage):
     """
     page.evaluate(drop, "task;x;y\n1;2;3\n1;4;6\n")
     page.wait_for_function("document.querySelector('.mb-own textarea').value.startsWith('task;x')")
-    told = settled(page)
-    assert "0 tasks have at least 8 rows" in told["said"] and not told["discs"]
+    page_says = settled(page)
+    assert "0 tasks have at least 8 rows" in page_says["said"] and not page_says["discs"]
 
 
 def healthy(tasks: int = 14) -> str:
@@ -170,9 +170,9 @@ def test_the_page_refuses_in_the_words_of_the_command(look, name, open_page: Ope
         diagnose(from_frame(frame, names[0], names[-1]))
     page = open_page(look)
     page.locator(".mb-own textarea").fill(text)
-    told = settled(page)
-    assert told["said"] == str(refused.value)
-    assert not told["discs"] and not told["shown"]
+    page_says = settled(page)
+    assert page_says["said"] == str(refused.value)
+    assert not page_says["discs"] and not page_says["shown"]
 
 
 @at(PAGE)
@@ -198,9 +198,9 @@ def test_what_the_page_alone_refuses(look, text, sentence, open_page: OpenPage):
     page = open_page(look)
     typed = "(area, text) => { area.value = text; area.dispatchEvent(new Event('input')); }"
     page.locator(".mb-own textarea").evaluate(typed, text)
-    told = settled(page)
-    assert sentence in told["said"] and told["said"].endswith(".")
-    assert not told["discs"] and not told["shown"]
+    page_says = settled(page)
+    assert sentence in page_says["said"] and page_says["said"].endswith(".")
+    assert not page_says["discs"] and not page_says["shown"]
 
 
 @at(PAGE)

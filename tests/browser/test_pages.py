@@ -199,10 +199,10 @@ def test_a_pale_word_and_a_nameless_button_are_noticed(open_page, look):
     page = open_page(look)
     fault = '<p id="fault" style="color: #bbb">pale <button></button></p>'
     page.locator("article").evaluate("(a, f) => a.insertAdjacentHTML('beforeend', f)", fault)
-    with plain(page), pytest.raises(AssertionError) as told:
+    with plain(page), pytest.raises(AssertionError) as failure:
         is_fair(page)
     page.locator("#fault").evaluate("fault => fault.remove()")
-    found = set(re.findall(r"([\w-]+) \((?:serious|critical)\)", str(told.value)))
+    found = set(re.findall(r"([\w-]+) \((?:serious|critical)\)", str(failure.value)))
     assert found == {"button-name", "color-contrast"}
 
 
@@ -326,6 +326,22 @@ def test_the_search_for_maml_finds_pages(open_page):
     assert {PAGES[1], "chapters/geography.html", "chapters/verdict.html"} <= set(found)
 
 
+def test_the_search_finds_the_section_of_fine_tuning(open_page):
+    """Each result names the section, and its excerpt is a sentence: no code, no TeX."""
+    page = open_page(desk("search.html?q=fine-tuning"))
+    page.get_by_text("Search finished").wait_for()
+    result = page.locator("#search-results li", has=page.locator("a[href^='chapters/omniglot']"))
+    place = result.locator("a.section")
+    place.wait_for()
+    excerpts = page.locator("#search-results p.context").all_inner_texts()
+    assert excerpts and all(len(text) < 400 for text in excerpts)
+    assert not any(re.search(r"\\|\$|import ", text) for text in excerpts)
+    assert "fine-tuning" in result.locator("p.context").inner_text()
+    place.click()
+    section = page.locator(page.evaluate("location.hash"))
+    assert "fine-tuning" in section.inner_text()
+
+
 @at(desk(PAGES[0]))
 def test_the_reader_can_turn_the_lights_off(open_page, look):
     page = open_page(look)
@@ -346,7 +362,7 @@ def test_the_tests_would_notice(open_page, look):
     page.evaluate("fetch('nowhere.json').catch(() => 0)")
     page.evaluate("console.error('a complaint')")
     page.wait_for_load_state("networkidle")
-    told = "\n".join(page.complaints)
+    failure = "\n".join(page.complaints)
     for part in ("asks for https://example.org/", "404 ", "a complaint"):
-        assert part in told
+        assert part in failure
     page.complaints.clear()

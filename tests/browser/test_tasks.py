@@ -35,9 +35,9 @@ async ([kind, deals]) => {
 @at(PAGE)
 @pytest.mark.parametrize("kind", ["easy", "hard"])
 def test_tasks_are_dealt_by_the_rules_and_scored_once(look, kind, open_page: OpenPage):
-    told = open_page(look).evaluate(PLAY, [kind, 60])
+    played = open_page(look).evaluate(PLAY, [kind, 60])
     answers, score = set(), 0
-    for place, one in enumerate(told, 1):
+    for place, one in enumerate(played, 1):
         classes = [supports[0][0] for supports in one["supports"]]
         alphabets = {row // PER_ALPHABET for row in classes}
         assert len(set(classes)) == 5

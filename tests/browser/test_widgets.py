@@ -21,7 +21,7 @@ from mamlbook.linear import (
 
 from .conftest import Look, OpenPage, at, desk, phone
 
-# Set every slider where it is told, draw what waits for the next frame, read what is shown and
+# Set every slider where it is asked to, draw what waits for the next frame, read what is shown and
 # what was set.
 PLAY = """
 ([index, places]) => {

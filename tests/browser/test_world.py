@@ -22,8 +22,8 @@ WEIGHT = 1_000_000  # bytes
 
 def play(page, index, places):
     """What the widget shows and what was set, at each of the sliders' places."""
-    for told in page.evaluate(PLAY, [index, places]):
-        yield told["set"], {name: number for name, number, _ in told["shown"]}
+    for answer in page.evaluate(PLAY, [index, places]):
+        yield answer["set"], {name: number for name, number, _ in answer["shown"]}
 
 
 @at(desk(PAGE))

@@ -129,8 +129,8 @@ def test_a_run_does_not_go_on_on_another_kind_of_device(characters, tmp_path):
     assert names == [CELLS[0].label, f"{CELLS[0].label}-cuda"]
     training.train(CELLS[:1], characters, folder=tmp_path, progress=False)
     (path,) = tmp_path.glob("*.json")
-    told = json.loads(path.read_bytes())
-    path.write_text(json.dumps(told | {"run": told["run"] | {"device": "cuda"}}))
+    stored = json.loads(path.read_bytes())
+    path.write_text(json.dumps(stored | {"run": stored["run"] | {"device": "cuda"}}))
     with pytest.raises(checkpoints.CheckpointError, match="a run with other device; choose"):
         training.train(CELLS[:1], characters, folder=tmp_path, progress=False)
 

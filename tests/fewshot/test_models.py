@@ -125,9 +125,9 @@ def test_a_shipped_models_accuracy_is_what_its_card_says(real_data):
     model = models.pretrained("omniglot", "large", "maml")
     held = images.load(card["data"]["name"])
     rows = evaluation.evaluate(Cell(settings, card["seed"]), model.theta, held)
-    for row, told in zip(rows.itertuples(), card["evaluation"], strict=True):
-        assert abs(row.accuracy - told["accuracy"]) < 2 * (
-            row.accuracy_ci95 + told["accuracy_ci95"]
+    for row, stated in zip(rows.itertuples(), card["evaluation"], strict=True):
+        assert abs(row.accuracy - stated["accuracy"]) < 2 * (
+            row.accuracy_ci95 + stated["accuracy_ci95"]
         )
 
 
@@ -159,12 +159,12 @@ def test_the_command_exports_a_checkpoint(cell, characters, tmp_path, monkeypatc
     monkeypatch.setattr(images, "load", lambda name: characters)
     settings = cell.settings
     trained = training.train([cell], characters, folder=tmp_path / cell.label, progress=False)
-    told = [
+    stated = [
         part
         for name, value in settings.particulars.items()
         for part in (f"--{name.replace('_', '-')}", str(value))
     ]
-    given = ["export", "omniglot", *told, "--setting", settings.setting, "--seed", "3"]
+    given = ["export", "omniglot", *stated, "--setting", settings.setting, "--seed", "3"]
     given += ["--evaluation-tasks", "4", "--iterations", "25", "--algorithm", settings.algorithm]
     assert __main__.main([*given, "--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     path = capsys.readouterr().out.strip()

@@ -34,14 +34,14 @@ def test_table1_has_the_papers_cells_in_its_order():
 def test_what_one_item_trained_another_finds(monkeypatch, tmp_path):
     omniglot.table1(omniglot.Table1(**TINY))
     trained = {path.name for path in (tmp_path / "cells").iterdir()}
-    told = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
+    spreads = omniglot.dispersion(omniglot.Dispersion(**TINY, tasks=3, steps=1))
     assert {path.name for path in (tmp_path / "cells").iterdir()} == trained
-    assert (told[["r_easy", "r_hard"]] > 0).all(axis=None)
+    assert (spreads[["r_easy", "r_hard"]] > 0).all(axis=None)
     keys = ["network", "seed", "split", "part"]
-    easy = told.pivot(index=keys, columns="setting", values="r_easy")
+    easy = spreads.pivot(index=keys, columns="setting", values="r_easy")
     # From one network Large's easy tasks and Small's are the same tasks, and spread alike.
     np.testing.assert_allclose(easy["large"], easy["small"], rtol=1e-12)
-    hard = told.pivot(index=keys, columns="setting", values="r_hard")
+    hard = spreads.pivot(index=keys, columns="setting", values="r_hard")
     assert (hard["large"] != hard["small"]).all()
 
 

@@ -131,8 +131,8 @@ def test_checkpoints_of_another_run_are_refused(characters, tmp_path):
 def test_checkpoints_are_plain(characters, tmp_path):
     quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
-    told = json.loads((tmp_path / "00000030.json").read_bytes())
-    assert told["iteration"] == 30 and told["run"]["settings"][0]["cell"].endswith("-0")
+    stored = json.loads((tmp_path / "00000030.json").read_bytes())
+    assert stored["iteration"] == 30 and stored["run"]["settings"][0]["cell"].endswith("-0")
 
 
 def test_the_number_of_threads_changes_no_bit(characters):

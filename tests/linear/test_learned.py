@@ -43,8 +43,8 @@ def test_the_curvature_is_isserlis_sum_over_pairings():
         return matrix - once @ matrix - matrix @ once + twice
 
     mean_s = eye - mean_product(sigma, 1.0, s, [P])
-    told = sigma - mean_s @ a @ sigma - sigma @ a @ mean_s + mean_sms(a @ sigma @ a)
-    assert np.allclose(preconditioned_curvature(sigma, a, s), told)
+    expanded = sigma - mean_s @ a @ sigma - sigma @ a @ mean_s + mean_sms(a @ sigma @ a)
+    assert np.allclose(preconditioned_curvature(sigma, a, s), expanded)
 
 
 @pytest.mark.parametrize("hardness", [0.1, 0.25, 0.5, 1.0])

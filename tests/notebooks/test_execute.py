@@ -46,11 +46,11 @@ def test_settling_keeps_what_belongs_together(restless):
 
 
 def test_metadata_of_cells_is_kept(tmp_path):
-    told = {"mystnb": {"image": {"alt": "a curve"}}, "tags": ["hide-input"]}
+    described = {"mystnb": {"image": {"alt": "a curve"}}, "tags": ["hide-input"]}
     path = tmp_path / "kept.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell("1 + 1", metadata=told)]), path)
+    nbformat.write(new_notebook(cells=[new_code_cell("1 + 1", metadata=described)]), path)
     cell = json.loads(settled(run(path)))["cells"][0]
-    assert cell["metadata"] == told
+    assert cell["metadata"] == described
     assert cell["outputs"][0]["data"]["text/plain"] == ["2"]
 
 

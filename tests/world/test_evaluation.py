@@ -52,9 +52,9 @@ def test_the_four_risks_are_those_of_networks_taken_one_by_one():
 def test_the_readouts_risk_is_proposition_1():
     """With codes that are the latents themselves, whatever their number of support images."""
     rng, env, m = np.random.default_rng(3), landscape(0.25, 3.0), 12
-    told = draws(9, "test", 1, 4000, 1, 6, 10)
-    w = solutions(env, told)[0]
-    rho = np.where(told.hard[0], 0.25, 1.0)
+    drawn = draws(9, "test", 1, 4000, 1, 6, 10)
+    w = solutions(env, drawn)[0]
+    rho = np.where(drawn.hard[0], 0.25, 1.0)
     z = rng.standard_normal((4000, QUERIES + m, 6)) * np.sqrt(rho)[:, None, None]
     labels = np.einsum("tnd,td->tn", z, w)
     tasks = TaskSet(torch.from_numpy(z), torch.from_numpy(labels))
@@ -77,8 +77,8 @@ def test_the_loss_of_probabilities_is_their_divergence():
     y = torch.rand(5, generator=torch.Generator().manual_seed(1)).double()
     h = torch.linspace(-3, 3, 5).double()
     pair = (torch.distributions.Bernoulli(probs=p) for p in (y, torch.sigmoid(h)))
-    told = torch.distributions.kl_divergence(*pair)
-    assert torch.allclose(losses(h, y, logistic=True), told)
+    drawn = torch.distributions.kl_divergence(*pair)
+    assert torch.allclose(losses(h, y, logistic=True), drawn)
     assert losses(torch.logit(y), y, logistic=True).abs().max() < 1e-12
 
 
@@ -100,12 +100,12 @@ def test_a_linear_output_implies_its_own_weights():
     to_z, *_ = np.linalg.lstsq(held.images, held.z, rcond=None)
     w = np.array([1.0, -2.0, 0.5, 0.0, 0.3, 1.5])
     weights = [torch.from_numpy((to_z @ w)[None, :, None].astype(np.float32))]
-    told = implied(Decoder(), weights, Pen(), rho=0.25)
+    drawn = implied(Decoder(), weights, Pen(), rho=0.25)
     out = held.images @ (to_z @ w)
-    assert np.allclose(told.w, np.linalg.solve(held.z.T @ held.z, held.z.T @ out), atol=1e-3)
-    left = out - held.z @ told.w
-    assert told.r2 == pytest.approx(1 - left @ left / (out @ out), abs=1e-4)
-    assert 0.1 < told.r2 < 0.99
+    assert np.allclose(drawn.w, np.linalg.solve(held.z.T @ held.z, held.z.T @ out), atol=1e-3)
+    left = out - held.z @ drawn.w
+    assert drawn.r2 == pytest.approx(1 - left @ left / (out @ out), abs=1e-4)
+    assert 0.1 < drawn.r2 < 0.99
 
 
 def test_the_tangent_kernel_tells_how_far_one_step_moves_the_implied_solution():
@@ -128,9 +128,9 @@ def test_rates_by_direction_are_what_a_linear_network_with_such_a_kernel_does():
     env, m, rng = landscape(0.25, 3.0), 12, np.random.default_rng(4)
     rates = direction_rates(env.centres[0], 0.9, 0.5)
     root = np.linalg.cholesky(rates)
-    told = draws(11, "test", 1, 4000, 1, 6, 10)
-    w = solutions(env, told)[0]
-    rho = np.where(told.hard[0], 0.25, 1.0)
+    drawn = draws(11, "test", 1, 4000, 1, 6, 10)
+    w = solutions(env, drawn)[0]
+    rho = np.where(drawn.hard[0], 0.25, 1.0)
     z = rng.standard_normal((4000, QUERIES + m, 6)) * np.sqrt(rho)[:, None, None]
     tasks = TaskSet(torch.from_numpy(z @ root), torch.from_numpy(np.einsum("tnd,td->tn", z, w)))
     start = 0.6 * env.centres[0]

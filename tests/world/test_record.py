@@ -45,8 +45,8 @@ SMALL = World(hardnesses=(0.25,), packings=(10.0,), samples=(100,), unseen=1, se
 
 def store(settings, folder):
     rows, arrays = world.world(settings)
-    told = records.provenance(settings, command="", wall_seconds=1, commit=None)
-    records.save(records.Record("world", rows, told, arrays), folder)
+    origin = records.provenance(settings, command="", wall_seconds=1, commit=None)
+    records.save(records.Record("world", rows, origin, arrays), folder)
     return rows, arrays
 
 

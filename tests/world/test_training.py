@@ -34,10 +34,10 @@ def test_the_outer_gradient_is_the_derivative_of_the_outer_loss(network, rates, 
 
     towards = [torch.randn(w.shape, generator=generator).double() for w in weights]
     gradients = torch.autograd.grad(loss([0 * t for t in towards]), weights)
-    told = sum((g * t).sum() for g, t in zip(gradients, towards, strict=True)).item()
+    analytic = sum((g * t).sum() for g, t in zip(gradients, towards, strict=True)).item()
     h = 1e-8  # a longer way crosses kinks of the ReLUs, where the inner gradient jumps
     up, down = (loss([sign * h * t for t in towards]).item() for sign in (1, -1))
-    assert told == pytest.approx((up - down) / (2 * h), rel=1e-5)
+    assert analytic == pytest.approx((up - down) / (2 * h), rel=1e-5)
 
 
 def test_stacked_seeds_train_as_if_alone():
@@ -84,24 +84,24 @@ def test_the_body_decodes_and_stays_where_the_readout_alone_is_trained():
 
 def test_a_task_has_the_ink_of_its_hardness_and_the_labels_of_its_solution():
     env, held = landscape(0.25, 2.0), bank(Pen(), "train")
-    told = draws(5, "train", 3, 8, 11, 6, len(held.z))
-    w = solutions(env, told)
-    made = batch(env, told, w, 2, held)
+    analytic = draws(5, "train", 3, 8, 11, 6, len(held.z))
+    w = solutions(env, analytic)
+    made = batch(env, analytic, w, 2, held)
     for t in range(8):
-        rho = 0.25 if told.hard[2, t] else 1.0
-        places = told.places[2, t]
+        rho = 0.25 if analytic.hard[2, t] else 1.0
+        places = analytic.places[2, t]
         assert np.allclose(made.images[t], rho**0.5 * held.images[places], atol=1e-6)
         assert np.allclose(made.labels[t], rho**0.5 * held.z[places] @ w[2, t], atol=1e-5)
 
-    chances = batch(env, told, w, 2, held, logistic=True).labels
+    chances = batch(env, analytic, w, 2, held, logistic=True).labels
     assert np.allclose(torch.logit(chances), STEEPNESS * made.labels, atol=1e-2)
 
 
 def test_tasks_are_scattered_as_the_environment_says():
     env = landscape(0.25, 2.0)
-    told = draws(1, "test", 200, 100, 1, 6, 10)
-    w = solutions(env, told)
-    for k, kind in enumerate((told.hard, ~told.hard)):
+    analytic = draws(1, "test", 200, 100, 1, 6, 10)
+    w = solutions(env, analytic)
+    for k, kind in enumerate((analytic.hard, ~analytic.hard)):
         assert np.allclose(w[kind].mean(0), env.centres[k], atol=0.02)
         assert np.allclose(np.cov(w[kind].T), env.spreads[k], atol=0.01)
     assert np.linalg.norm(env.centres[0]) == pytest.approx(1)

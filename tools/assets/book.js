@@ -11,3 +11,45 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const arrow of document.querySelectorAll("summary"))
     if (!arrow.textContent.trim()) arrow.setAttribute("aria-label", "Pages of this group");
 });
+
+// A result of the search: the section of the page that has the words, and the sentence around them
+// without code, formulas and what else is no text.
+document.addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const NO_TEXT = "script, style, .headerlink, .cell_input, pre, svg, dt.sig, .in-the-code, .run-this, .legend, .rubric";
+  const AROUND = 110; // characters
+  const own = (section) =>
+    [...section.querySelectorAll("p, li, dd, td, h1, h2, h3")].filter(
+      (part) => part.closest("section") === section && !part.querySelector("p, li"),
+    );
+  const found = (part, words) => words.filter((word) => part.textContent.toLowerCase().includes(word)).length;
+
+  Search.makeSearchSummary = (html, keywords, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const part of page.querySelectorAll(NO_TEXT)) part.remove();
+    for (const formula of page.querySelectorAll(".math")) formula.textContent = "…";
+    const words = [...keywords].map((word) => word.toLowerCase());
+    const parts = [...page.querySelectorAll("article section[id]")]
+      .filter((section) => !anchor || `#${section.id}` === anchor || section.querySelector(anchor))
+      .flatMap((section) => own(section).map((part) => ({ section, part, score: found(part, words) })));
+    const best = parts.reduce((most, each) => (each.score > most.score ? each : most), { score: 0 });
+    if (!best.score) return null;
+    const text = best.part.textContent.replace(/\s+/g, " ").trim();
+    const at = Math.max(0, Math.min(...words.map((word) => text.toLowerCase().indexOf(word)).filter((i) => i >= 0)));
+    const from = at > AROUND ? text.indexOf(" ", at - AROUND) + 1 : 0;
+    const to = at + AROUND < text.length ? text.lastIndexOf(" ", at + AROUND) : text.length;
+    const summary = document.createElement("p");
+    summary.className = "context";
+    summary.textContent = `${from ? "… " : ""}${text.slice(from, to)}${to < text.length ? " …" : ""}`;
+    queueMicrotask(() => {
+      const result = summary.parentElement?.querySelector("a");
+      if (!result) return;
+      const place = document.createElement("a");
+      place.className = "section";
+      place.href = `${result.getAttribute("href").split("#")[0]}#${best.section.id}`;
+      place.textContent = best.section.querySelector("h1, h2, h3").textContent;
+      summary.prepend(place, ": ");
+    });
+    return summary;
+  };
+});
