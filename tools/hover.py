@@ -46,13 +46,18 @@ def _link_terms(app: Sphinx, doctree: nodes.document) -> None:
         return
     app.env.note_dependency(str(GLOSSARY))
     known = {term.lower(): term for term in terms()}
-    word = re.compile(rf"\b({'|'.join(map(re.escape, known))})(?=s?\b)(?!['’-])", re.I)
+    word = pattern(known)
     for section in doctree.findall(nodes.section):
         used: set[str] = set()
         for paragraph in section.children:
             for text in list(paragraph.findall(nodes.Text)) if known else ():
                 if not _apart(text, section):
                     _link(text, word, known, used)
+
+
+def pattern(known: dict[str, str]) -> re.Pattern:
+    """Any of the terms as a whole word, or its plural; no part of a compound, and no genitive."""
+    return re.compile(rf"(?<![-\w])({'|'.join(map(re.escape, known))})(?=s?(?![-\w'’]))", re.I)
 
 
 def _apart(text: nodes.Text, section: nodes.section) -> bool:

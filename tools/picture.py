@@ -39,7 +39,8 @@ class Picture(SphinxDirective):
         self.state.nested_parse(self.content, self.content_offset, caption)
         [sentence] = caption.children
         image = nodes.image(uri=uri, alt=mystnb["image"]["alt"])
-        return [nodes.figure("", image, nodes.caption("", "", *sentence.children))]
+        # A legend, since a caption would give it a number of its own.
+        return [nodes.figure("", image, nodes.legend("", sentence))]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

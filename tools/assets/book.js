@@ -19,10 +19,13 @@ document.addEventListener("DOMContentLoaded", () => {
   const NO_TEXT = "script, style, .headerlink, .cell_input, pre, svg, dt.sig, .in-the-code, .run-this, .legend, .rubric";
   const AROUND = 110; // characters
   const own = (section) =>
-    [...section.querySelectorAll("p, li, dd, td, h1, h2, h3")].filter(
+    [...section.querySelectorAll("p, li, dt, td, h1, h2, h3")].filter(
       (part) => part.closest("section") === section && !part.querySelector("p, li"),
     );
-  const found = (part, words) => words.filter((word) => part.textContent.toLowerCase().includes(word)).length;
+  const said = (part) =>
+    (part.matches("dt") ? `${part.textContent}: ${part.nextElementSibling?.textContent}` : part.textContent)
+      .replace(/\s+/g, " ").trim();
+  const found = (part, words) => words.filter((word) => said(part).toLowerCase().includes(word)).length;
 
   Search.makeSearchSummary = (html, keywords, anchor) => {
     const page = new DOMParser().parseFromString(html, "text/html");
@@ -34,7 +37,7 @@ document.addEventListener("DOMContentLoaded", () => {
       .flatMap((section) => own(section).map((part) => ({ section, part, score: found(part, words) })));
     const best = parts.reduce((most, each) => (each.score > most.score ? each : most), { score: 0 });
     if (!best.score) return null;
-    const text = best.part.textContent.replace(/\s+/g, " ").trim();
+    const text = said(best.part);
     const at = Math.max(0, Math.min(...words.map((word) => text.toLowerCase().indexOf(word)).filter((i) => i >= 0)));
     const from = at > AROUND ? text.indexOf(" ", at - AROUND) + 1 : 0;
     const to = at + AROUND < text.length ? text.lastIndexOf(" ", at + AROUND) : text.length;
