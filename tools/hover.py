@@ -30,7 +30,7 @@ def setup(app: Sphinx) -> dict[str, bool | int]:
     app.add_js_file("hover.js", loading_method="defer")
     app.connect("doctree-read", _link_terms)
     app.connect("build-finished", _collect, priority=950)
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def terms() -> list[str]:
@@ -57,7 +57,7 @@ def _link_terms(app: Sphinx, doctree: nodes.document) -> None:
 
 def pattern(known: dict[str, str]) -> re.Pattern:
     """Any of the terms as a whole word, or its plural; no part of a compound, and no genitive."""
-    return re.compile(rf"(?<![-\w])({'|'.join(map(re.escape, known))})(?=s?(?![-\w'’]))", re.I)
+    return re.compile(rf"(?<![-\w])({'|'.join(map(re.escape, known))})s?(?![-\w'’])", re.I)
 
 
 def _apart(text: nodes.Text, section: nodes.section) -> bool:

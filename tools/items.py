@@ -30,12 +30,17 @@ def rows() -> Iterator[tuple[str, ...]]:
     """One row an item, in the columns of HEAD."""
     for item in catalogue.ITEMS.values():
         record = records.load(item.name)
-        took, device = duration(record.provenance["wall_seconds"]), record.provenance["device"]
-        training = ""
-        if "train_seconds" in record.rows:  # the same in every row of a training
-            training = duration(record.rows["train_seconds"].drop_duplicates().sum())
+        took, training, device = cost(record)
         done = "one case" if item.canary else "canary" if item.expensive else "computed again"
         yield f"`{item.name}`", item.reference, item.cost, took, training, device, done
+
+
+def cost(record: records.Record) -> tuple[str, str, str]:
+    """How long its command ran, how long its networks were trained (if any were), on what."""
+    training = ""
+    if "train_seconds" in record.rows:  # the same in every row of a training
+        training = duration(record.rows["train_seconds"].drop_duplicates().sum())
+    return duration(record.provenance["wall_seconds"]), training, record.provenance["device"]
 
 
 def duration(seconds: float) -> str:

@@ -30,7 +30,7 @@ from sphinx.util.docutils import SphinxDirective
 from mamlbook import records
 from mamlbook.experiments.catalogue import ITEMS
 from tools import ROOT
-from tools.items import duration
+from tools.items import cost
 
 PREVIEW, PREVIEW_SIZE = "_static/preview.png", (1200, 630)  # the size that Open Graph suggests
 PREVIEW_ALT = "Where NAL and MAML initialize two tasks, and their excess risks (Figure 2)"
@@ -53,7 +53,7 @@ def setup(app: Sphinx) -> dict[str, bool | int]:
     )
     app.connect("html-page-context", _describe)
     app.connect("build-finished", _finish, priority=900)  # after the redirection to the first page
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
 
 
 @cache
@@ -196,12 +196,17 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
     for item in items_of(cells):
         record = records.load(item)
         app.env.note_dependency(str(records.RESULTS / f"{item}.json"))
-        took = duration(record.provenance["wall_seconds"])
         line = nodes.paragraph("", "", nodes.literal(text=f"python -m mamlbook reproduce {item}"))
-        line += nodes.Text(f": {ITEMS[item].reference}; its record took {took}. ")
+        line += nodes.Text(f": {ITEMS[item].reference}; {_cost(record)}. ")
         line += _rows(item, up)
         listed += nodes.list_item("", line)
     doctree[0] += [nodes.rubric(text="Run this chapter"), listed]
+
+
+def _cost(record: records.Record) -> str:
+    took, training, device = (part.replace(" ", "\N{NO-BREAK SPACE}") for part in cost(record))
+    trained = f", and training its networks {training}" if training else ""
+    return f"its record took {took}{trained} (device: {device})"
 
 
 def _rows(item: str, up: str) -> nodes.reference:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mamlbook import records
 from tools import ROOT
-from tools.items import duration
+from tools.items import cost
 from tools.notebooks import chapters
 from tools.published import LONGEST, PREVIEW, PREVIEW_SIZE, description, items_of
 
@@ -108,7 +108,9 @@ def test_a_chapter_can_be_taken_home_and_run(book, path):
     assert taken.read_bytes() == path.read_bytes()
     for item in items_of(cells):
         record = records.load(item)
-        assert f"its record took {duration(record.provenance['wall_seconds'])}." in block
+        took, training, device = (part.replace(" ", "\N{NO-BREAK SPACE}") for part in cost(record))
+        assert f"its record took {took}" in block and f"(device: {device})" in block
+        assert not training or f"its networks {training} (" in block
         assert f"rows/{item}.csv" in block
         assert (book / "rows" / f"{item}.csv").read_bytes() == (
             ROOT / "results" / f"{item}.csv"
