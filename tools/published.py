@@ -197,7 +197,9 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
         record = records.load(item)
         app.env.note_dependency(str(records.RESULTS / f"{item}.json"))
         line = nodes.paragraph("", "", nodes.literal(text=f"python -m mamlbook reproduce {item}"))
-        line += nodes.Text(f": {ITEMS[item].reference}; {_cost(record)}. ")
+        full = ITEMS[item].cost.replace(" ", "\N{NO-BREAK SPACE}")
+        said = f": {ITEMS[item].reference}, about {full} at full length on one core; "
+        line += nodes.Text(f"{said}{_cost(record)}. ")
         line += _rows(item, up)
         listed += nodes.list_item("", line)
     doctree[0] += [nodes.rubric(text="Run this chapter"), listed]
