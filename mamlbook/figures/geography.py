@@ -96,7 +96,7 @@ def fig3(rows: pd.DataFrame) -> Figure:
         claimed = 1 + first["R"] ** 2 / first["r_hard"]
         right.axhline(claimed, color=GREY, linestyle=":")
         right.annotate(
-            f"(12): {claimed:g}",
+            f"(P12): {claimed:g}",
             (0.98, claimed),
             xycoords=("axes fraction", "data"),
             ha="right",
@@ -163,7 +163,7 @@ def ratio_against_packing(rows: pd.DataFrame) -> Figure:
     axes.plot(part["packing"], 1 + part["packing"], ":", color="#111827")
     axes.plot(part["packing"], part["refined"], "--", color=GREY)
     axes.annotate(
-        "(12)", (3, 4), xytext=(-4, 6), textcoords="offset points", ha="right", color="#111827"
+        "(P12)", (3, 4), xytext=(-4, 6), textcoords="offset points", ha="right", color="#111827"
     )
     axes.set_xscale("log")
     axes.set_yscale("log")

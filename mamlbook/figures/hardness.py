@@ -113,7 +113,7 @@ def task_weights(rows: pd.DataFrame) -> Figure:
 def risk_against_samples(rows: pd.DataFrame) -> Figure:
     """Excess risk against m: drawn from the definition, and by the formula with and without noise.
 
-    Columns: m, source (monte carlo, definition (2), equations (6) and (7)), excess_risk, error.
+    Columns: m, source (monte carlo, definition (P2), equations (P6) and (P7)), excess_risk, error.
     """
     figure, axes = subplots(height=3.0)
     for source, part in rows.groupby("source", sort=False):
