@@ -27,3 +27,27 @@ def test_a_picture_is_described_and_says_its_point(cell):
     assert 20 < len(alt) < 400
     # A caption says what is seen, as a sentence: more than a title.
     assert re.search(r"[a-z]\w+ .*[.)]$", caption, re.S) and len(caption.split()) > 8
+
+
+UNSET = re.compile(r"rho_\w|\b\d(?:\.\d+)?e[-+]\d\d+\b")
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_outputs_are_typeset(path):
+    """No name of a variable for a symbol, and no number as a computer prints it."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            shown = [
+                output.get("text", ""),
+                data.get("text/html", ""),
+                data.get("text/markdown", ""),
+            ]
+            if not any(shown) and "image/svg+xml" not in data:
+                continue
+            words = re.sub(r"\$[^$]*\$|\\\(.*?\\\)|<[^>]*>", " ", " ".join(shown), flags=re.S)
+            assert not UNSET.findall(words)
+
+
+def test_an_untypeset_number_is_noticed():
+    assert UNSET.findall("rho_H, 1e-16 and 3.2e-05, at 2e3") == ["rho_H", "1e-16", "3.2e-05"]
