@@ -14,12 +14,14 @@ CHAPTER = "chapters/geography.html"
         ("a[href='glossary.html#term-spread']", "The variance"),
         ("a[href*='intro.html#']", "ask landscape affect MAML"),
         ("a[href='hardness.html#prop-risk']", "Proposition 1"),
-        ("a[href='#equation-eq-line']", "="),
+        ("a[href='#equation-eq-corollary-1']", "="),
     ],
 )
 def test_a_link_shows_what_it_leads_to(open_page, look, link, shown):
     page = open_page(look)
-    target = page.locator(f"article .internal{link.removeprefix('a')}").first
+    target = (
+        page.locator(f"article .internal{link.removeprefix('a')}").locator("visible=true").first
+    )
     target.scroll_into_view_if_needed()
     target.hover()
     box = page.locator("#hover")
@@ -40,7 +42,7 @@ def test_a_link_shows_what_it_leads_to(open_page, look, link, shown):
 def test_the_keyboard_shows_it_too(open_page, look):
     page = open_page(look)
     page.mouse.move(0, 0)
-    link = page.locator("article a[href='glossary.html#term-spread']").first
+    link = page.locator("article a[href='glossary.html#term-spread']").locator("visible=true").first
     page.locator("article a.internal").first.focus()
     for _ in range(200):
         page.keyboard.press("Tab")
