@@ -1,12 +1,48 @@
-"""What all tests share: chapters under nbval, and how the tests are dealt to xdist's workers."""
+"""What all tests share: chapters under nbval, and how the tests are dealt to xdist's workers.
+
+pytest and what the package itself needs are enough to run the tests that need no more, such as
+those of a GPU, `python -m pytest -m gpu`. A file that imports what is not installed is skipped.
+"""
 
 import re
+from importlib.util import find_spec
 
 import pytest
 
-pytest_plugins = ["tools.nbval_plugin"]
+# What a machine may lack: the extras `book` and `test` of pyproject.toml, and what comes with them.
+OPTIONAL = [
+    *("axe_playwright_python", "docutils", "filelock", "hypothesis", "ipykernel", "jupyter_book"),
+    *("jupyter_client", "myst_nb", "nbclient", "nbformat", "nbval", "playwright", "sphinx"),
+    *("statsmodels", "sympy", "xdist", "yaml"),
+]
+FOLDERS = {"tests/browser": "playwright", "tests/notebooks": "nbformat"}  # by their conftest.py
+LEFT_OUT = {folder: name for folder, name in FOLDERS.items() if not find_spec(name)}
+
+collect_ignore = list(LEFT_OUT)
+pytest_plugins = ["tools.nbval_plugin"] if find_spec("nbval") and find_spec("nbclient") else []
 
 LOOK = re.compile(r"tests/browser/[^\[]*\[(?:.*-)?([\w/]+\.html-\w+-\d+)\]")
+
+
+class Module(pytest.Module):
+    """A test file that is skipped, and says why, where an optional library is not installed."""
+
+    def collect(self):
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            missing = getattr(error.__cause__, "name", None) or ""
+            if isinstance(error.__cause__, ModuleNotFoundError) and missing in OPTIONAL:
+                pytest.skip(f"{missing} is not installed", allow_module_level=True)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path, parent) -> Module:
+    return Module.from_parent(parent, path=module_path)
+
+
+def pytest_report_header() -> list[str]:
+    return [f"{folder} is left out: {name} is not installed" for folder, name in LEFT_OUT.items()]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
