@@ -69,6 +69,27 @@ def test_a_wheel_lists_its_records_and_shows_its_version(installed):
     assert "commit " in away(installed, "-m", "mamlbook", "--version").stdout
 
 
+@needs_git
+def test_a_wheel_has_every_file_that_a_chapter_may_read(installed):
+    held = ran("git", "-C", ROOT, "ls-tree", "-r", "--name-only", "HEAD", "mamlbook").stdout.split()
+    lacking = [name for name in held if not (installed / name).is_file()]
+    assert held and lacking == ["mamlbook/widgets/product.wat"]  # of which a script holds the code
+
+
+@needs_git
+def test_a_wheel_verifies_its_records(installed):
+    """One that is computed again, and one of networks, by its canary."""
+    code = (
+        "from mamlbook import __main__ as m; items = m.ITEMS;"
+        "[items.pop(name) for name in list(items) if name not in ('fig2', 'table1')];"
+        "raise SystemExit(m.main(['verify']))"
+    )
+    said = away(installed, "-c", code)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "2 of 2 records agree." in said.stdout
+    assert "agrees" in said.stdout and "canary" in said.stdout
+
+
 def test_without_records_one_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
     with pytest.raises(records.RecordError, match="has no records; install it from a checkout"):

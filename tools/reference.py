@@ -22,6 +22,9 @@ PACKAGE = "mamlbook"
 
 _CODE = re.compile(r"`+[^`]+`+")
 _MARKS = re.compile(r"[\\*_|]")
+_OWN = re.compile(
+    rf"\w*Path\('{re.escape(Path(__file__).resolve().parents[1].as_posix())}/(.+?)'\)"
+)
 _LONG = re.compile(r"\(([-\w.]+), ([-\w.]+)(?:, [-\w.]+){6,}, ([-\w.]+)\)")
 
 
@@ -101,8 +104,11 @@ def _take_as_text(app: Sphinx, what: str, name: str, obj, options, lines: list[s
 
 
 def _shorten(app: Sphinx, what: str, name: str, obj, options, signature, returns):
-    """Of a long tuple of defaults the first two and the last."""
-    return signature and _LONG.sub(r"(\1, \2, ..., \3)", signature), returns
+    """Of a long tuple of defaults the first two and the last; of a path its part in the source."""
+    if signature:
+        signature = _LONG.sub(r"(\1, \2, ..., \3)", signature)
+        signature = _OWN.sub(r"'\1'", signature)
+    return signature, returns
 
 
 def _link_to_the_code(app: Sphinx, doctree: nodes.document) -> None:

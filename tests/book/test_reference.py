@@ -2,6 +2,9 @@
 
 import pkgutil
 import re
+import sys
+import tempfile
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -41,6 +44,23 @@ def test_a_chapter_links_to_what_it_uses(book, path):
         link.rpartition(".")[2] for link in re.findall(r'reference/\w+\.html#([\w.]+)"', page)
     }
     assert {name.rpartition(".")[2] for name in names} <= linked
+
+
+def test_no_page_shows_the_disk_it_was_built_on(book):
+    """Nor the builder's home or environment; a default that is a path shows its place here."""
+    disk = {str(ROOT), sys.prefix, str(Path.home()), tempfile.gettempdir()}
+    shown = re.compile("|".join(rf"(?<![\w.]){re.escape(folder)}/" for folder in sorted(disk)))
+    pages = [path for path in book.rglob("*.html") if "_static" not in path.parts]
+    files = [*pages, book / "searchindex.js"]
+    found = {
+        f"{path.relative_to(book)}: {hit[0]}"
+        for path in files
+        for hit in shown.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert pages and not found
+    assert "'mamlbook/fewshot/models'" in (book / "reference/fewshot.html").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(
