@@ -20,6 +20,7 @@ from mamlbook.linear.stream import TaskStream
 BLOCK = 25  # iterations whose random numbers are drawn together
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a divergence shows in the result
 def sgd(
     environments: Sequence[Environment],
     *,
