@@ -9,12 +9,8 @@ from importlib.util import find_spec
 
 import pytest
 
-# What a machine may lack: the extras `book` and `test` of pyproject.toml, and what comes with them.
-OPTIONAL = [
-    *("axe_playwright_python", "docutils", "filelock", "hypothesis", "ipykernel", "jupyter_book"),
-    *("jupyter_client", "myst_nb", "nbclient", "nbformat", "nbval", "playwright", "sphinx"),
-    *("statsmodels", "sympy", "xdist", "yaml"),
-]
+from tools import OPTIONAL
+
 FOLDERS = {"tests/browser": "playwright", "tests/notebooks": "nbformat"}  # by their conftest.py
 LEFT_OUT = {folder: name for folder, name in FOLDERS.items() if not find_spec(name)}
 

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from conftest import OPTIONAL
-from tools import ROOT
+from tools import OPTIONAL, ROOT
 
 BARE = """
 import sys

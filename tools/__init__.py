@@ -5,6 +5,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
+# What a machine may lack: the extras `book` and `test` of pyproject.toml, and what comes with them.
+OPTIONAL = [
+    *(
+        "axe_playwright_python",
+        "bs4",
+        "docutils",
+        "filelock",
+        "hypothesis",
+        "ipykernel",
+        "jupyter_book",
+    ),
+    *("jupyter_client", "myst_nb", "nbclient", "nbformat", "nbval", "playwright", "sphinx"),
+    *("statsmodels", "sympy", "xdist", "yaml"),
+]
 
 
 def environment() -> dict[str, str]:
