@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 import yaml
@@ -44,3 +45,28 @@ def test_make_installs_as_asked(setting, option, tmp_path):
     command = ["make", "--dry-run", "env", f"VENV={tmp_path}/new", *filter(None, [setting])]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert option in " ".join(said.split())
+
+
+def addresses(config: str, project: str, citation: str) -> set[str]:
+    """The repository's address as each file has it, "" where it has none."""
+    urls = tomllib.loads(project)["project"].get("urls", {})
+    return {
+        yaml.safe_load(config)["repository"]["url"],
+        urls.get("Repository", ""),
+        yaml.safe_load(citation).get("repository-code", ""),
+    }
+
+
+def test_the_repository_has_one_address():
+    """The pages, the package and the citation name the same one, or none."""
+    texts = [
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("_config.yml", "pyproject.toml", "CITATION.cff")
+    ]
+    assert len(addresses(*texts)) == 1
+    one = "https://github.com/owner/name"
+    config = f'repository: {{url: "{one}"}}'
+    project = f'[project]\nurls = {{Repository = "{one}"}}'
+    citation = f'repository-code: "{one}"'
+    assert addresses(config, project, citation) == {one}
+    assert addresses(config, "[project]", citation) == {one, ""}
