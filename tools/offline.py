@@ -11,6 +11,7 @@ from pathlib import Path
 import anywidget
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import SphinxError
 
 from tools import ROOT
 
@@ -23,6 +24,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _use_own_copies)
     app.connect("config-inited", _silence_thebe)
     app.connect("config-inited", _launch_nothing_without_an_address)
+    app.connect("builder-inited", _refuse_print)
     app.connect("env-get-outdated", _never_idle)
     app.connect("build-finished", _settle_scripts)
     app.add_css_file("book.css", priority=900)
@@ -52,6 +54,15 @@ def _launch_nothing_without_an_address(app: Sphinx, config: Config) -> None:
     """The theme fails at buttons that open a chapter of a repository it cannot name."""
     if not config.html_theme_options.get("repository_url"):
         config.html_theme_options.pop("launch_buttons", None)
+
+
+def _refuse_print(app: Sphinx) -> None:
+    """LaTeX would lose every figure, which is SVG, and every widget, without a word."""
+    if app.builder.name in ("latex", "texinfo", "epub"):
+        raise SphinxError(
+            f"The book has no {app.builder.name} version: its figures are SVG and its widgets "
+            "scripts. Build the pages, `python -m tools.build`, and print one from a browser."
+        )
 
 
 def _never_idle(app: Sphinx, *_: object) -> list[str]:

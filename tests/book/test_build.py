@@ -1,6 +1,9 @@
 """The build is strict, its parts are what they claim to be, and links are truly checked."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,15 @@ def test_a_warning_fails_the_build_and_is_not_forgotten(booklet, build):
         said = build(booklet)
         assert said.returncode != 0
         assert "eq-of-nowhere" in said.stdout + said.stderr
+
+
+def test_a_version_without_its_figures_is_refused(booklet):
+    book = Path(sys.executable).parent / "jupyter-book"
+    said = subprocess.run(
+        [book, "build", ".", "--builder", "latex"], cwd=booklet, capture_output=True, text=True
+    )
+    assert said.returncode != 0
+    assert "The book has no latex version" in said.stdout + said.stderr
 
 
 def test_vendored_files_are_those_of_the_manifest():
