@@ -36,7 +36,7 @@ document.addEventListener("DOMContentLoaded", () => {
       .filter((section) => !anchor || `#${section.id}` === anchor || section.querySelector(anchor))
       .flatMap((section) => own(section).map((part) => ({ section, part, score: found(part, words) })));
     const best = parts.reduce((most, each) => (each.score > most.score ? each : most), { score: 0 });
-    if (!best.score) return null;
+    if (!best.score) return document.createDocumentFragment(); // nothing to show, which Sphinx appends
     const text = said(best.part);
     const at = Math.max(0, Math.min(...words.map((word) => text.toLowerCase().indexOf(word)).filter((i) => i >= 0)));
     const from = at > AROUND ? text.indexOf(" ", at - AROUND) + 1 : 0;
