@@ -77,7 +77,8 @@ def lacking(what: str, missing: ModuleNotFoundError) -> str:
 
 
 POSITIVE = (
-    "alpha", "half_width", "hard_variance", "hardnesses", "over_r_easy", "over_r_hard", "packings",
+    "alpha", "half_width", "hard_variance", "hardnesses", "inner_rate", "inner_rates",
+    "outer_rates", "over_r_easy", "over_r_hard", "packings",
     "rate_maml", "rate_maml_per_sample", "rate_nal", "nal_rate", "rho_easy", "rho_hard", "sgd_rate",
     "spreads", "variances", "zeta",
 )  # fmt: skip
@@ -124,6 +125,7 @@ ITEMS = {
         Item("fig6", "Figure 6, Appendix C.3", "3 s", "neuron", rows="minimisers"),
         Item("fig7", "Figure 7, Appendix C.1", "10 s", "hardness"),
         Item("fig8", "Figure 8, Appendix C.2", "2 s", "logistic"),
+        Item("sinusoids", "ours, sinusoids", "10 min", "sinusoids", canary="canary"),
         Item("world", "ours, a world with dials", "3 h", "world", canary="canary"),
         Item("coverage", "ours, your own tasks", "30 min", "own_tasks", canary="canary"),
         Item("collections", "ours, your own tasks", "5 min", "collections", canary="canary"),

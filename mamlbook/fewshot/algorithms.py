@@ -18,7 +18,7 @@ For a network and a loss of one's own:
 they hold (the package's own network with NAL, MAML, ANIL or BOIL), else autograd.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,6 +128,17 @@ def all_examples(
     return loss(weights, tuple(torch.cat(pair) for pair in both))
 
 
+def side_by_side(algorithm: Algorithm) -> Algorithm:
+    """The same algorithm on many tasks in one graph.
+
+    Weights are those of several networks, (networks, ...) each; examples (n, networks * tasks, ...)
+    hold, along their second axis, the tasks of the first network, then those of the second. The
+    algorithm's loss is the sum over networks of their losses. Every task gets a copy of its
+    network's weights; the outer loss is the sum over networks of the mean over their tasks.
+    """
+    return Algorithm(algorithm.loss, algorithm.inner, _SideBySide(algorithm.outer))
+
+
 def nal(loss: Loss, rate: float = 0.1, steps: int = 1) -> Algorithm:
     """No adaptive learning; rate and steps are those of `adapt`."""
     return Algorithm(loss, Descent(rate, steps), all_examples)
@@ -181,13 +192,24 @@ def fit(
     optimiser: Optimiser = lambda leaves: torch.optim.Adam(leaves, 1e-3),
 ) -> Weights:
     """The weights after an outer step, by the mean gradient, on each batch of tasks."""
+    for weights in course(algorithm, weights, batches, optimiser):
+        pass
+    return weights
+
+
+def course(
+    algorithm: Algorithm, weights: Weights, batches: Iterable[list[Task]], optimiser: Optimiser
+) -> Iterator[Weights]:
+    """The weights at first and after each outer step of `fit`: the same tensors, changed in place
+    by the next."""
     leaves = {name: w.detach().clone() for name, w in weights.items()}
     stepper = optimiser(list(leaves.values()))
+    yield leaves
     for tasks in batches:
         for name, slope in algorithm.gradient(leaves, tasks).items():
             leaves[name].grad = slope / len(tasks)
         stepper.step()
-    return leaves
+        yield leaves
 
 
 @dataclass(frozen=True)
@@ -263,6 +285,19 @@ def tasks_of(images: torch.Tensor, episodes: Episodes, dtype: torch.dtype) -> li
         y = labels(shape.ways, count, indices.device)
         sets.append([(each, y) for each in learners.inputs(images, indices, dtype)])
     return list(zip(*sets, strict=True))
+
+
+@dataclass(frozen=True)
+class _SideBySide:
+    outer: Outer
+
+    def __call__(
+        self, loss: Loss, inner: Inner, weights: Weights, support: Examples, query: Examples
+    ) -> torch.Tensor:
+        networks = len(next(iter(weights.values())))
+        tasks = support[0].shape[1] // networks
+        own = {name: w.repeat_interleave(tasks, 0) for name, w in weights.items()}
+        return self.outer(loss, inner, own, support, query) / tasks
 
 
 @dataclass(frozen=True)

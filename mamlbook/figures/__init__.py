@@ -41,6 +41,7 @@ from mamlbook.figures.omniglot import (
     table1_lineage,
 )
 from mamlbook.figures.own_tasks import collections, coverage
+from mamlbook.figures.sinusoids import fits, live_errors, sinusoids
 from mamlbook.figures.style import NAMES, save, use_style
 from mamlbook.figures.verdict import verdicts
 from mamlbook.figures.world import biases, dials, four_risks, glyphs, positions, world
@@ -69,6 +70,7 @@ __all__ = [
     "fig6",
     "fig7",
     "fig8",
+    "fits",
     "four_risks",
     "gain_map",
     "gain_over_landscapes",
@@ -76,6 +78,7 @@ __all__ = [
     "glyphs",
     "landscapes",
     "live",
+    "live_errors",
     "omniglot_controls",
     "omniglot_rates",
     "one_step",
@@ -86,6 +89,7 @@ __all__ = [
     "risk_against_samples",
     "save",
     "scarcity",
+    "sinusoids",
     "step_size_trap",
     "step_sizes",
     "table1",
