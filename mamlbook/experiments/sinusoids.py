@@ -1,5 +1,6 @@
 """NAL and MAML on the sinusoids of Finn et al. (2017), with the same care for both."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from mamlbook.fewshot import algorithms, sinusoids as problem
+from mamlbook.fewshot import algorithms
+from mamlbook.fewshot import sinusoids as problem
 from mamlbook.fewshot.algorithms import Algorithm, Descent, Examples, Weights, side_by_side
 from mamlbook.fewshot.training import single_threaded
 from mamlbook.records import Record
@@ -111,9 +113,7 @@ def best(rows: list[dict], key: str) -> float:
 
 def train(name: str, rate: float, settings: Study, seeds: range) -> Weights:
     """One network for each seed, trained at an outer rate: weights (seeds, ...)."""
-    for weights in _course(name, rate, settings, seeds, torch.float32):
-        pass
-    return weights
+    return _last(_course(name, rate, settings, seeds, torch.float32))
 
 
 def _course(
@@ -127,6 +127,10 @@ def _course(
         yield from algorithms.course(
             algorithm, problem.initial(seeds, dtype), islice(drawn, settings.iterations), adam
         )
+
+
+def _last(course: Iterator[Weights]) -> Weights:
+    return deque(course, maxlen=1)[0]
 
 
 def course_of_errors(
@@ -225,8 +229,7 @@ def short_runs() -> np.ndarray:
     found = []
     with single_threaded(), torch.no_grad():
         for name in ALGORITHMS:
-            for weights in _course(name, rate, settings, range(1), dtype):
-                pass
+            weights = _last(_course(name, rate, settings, range(1), dtype))
             found.append(course_of_errors(weights, *tasks, settings.inner_rate, LAST)[:, 0])
     return np.stack(found)
 

@@ -18,6 +18,7 @@ For a network and a loss of one's own:
 they hold (the package's own network with NAL, MAML, ANIL or BOIL), else autograd.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -192,9 +193,7 @@ def fit(
     optimiser: Optimiser = lambda leaves: torch.optim.Adam(leaves, 1e-3),
 ) -> Weights:
     """The weights after an outer step, by the mean gradient, on each batch of tasks."""
-    for weights in course(algorithm, weights, batches, optimiser):
-        pass
-    return weights
+    return deque(course(algorithm, weights, batches, optimiser), maxlen=1)[0]
 
 
 def course(

@@ -8,6 +8,7 @@ network is 1-40-40-1 with ReLU. Weights have a first axis of networks and exampl
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -69,7 +70,7 @@ def initial(seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Weights
     and (networks, 1, out)."""
     weights = {}
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for layer, (inputs, outputs) in enumerate(zip(LAYERS, LAYERS[1:], strict=False), 1):
+    for layer, (inputs, outputs) in enumerate(pairwise(LAYERS), 1):
         bound = inputs**-0.5
         for name, rows in (("weights", inputs), ("bias", 1)):
             weights[f"layer{layer}.{name}"] = torch.stack(
