@@ -208,14 +208,16 @@ def fits(weights: Weights, settings: Study) -> np.ndarray:
 
 
 def distance_from_mean(weights: Weights) -> np.ndarray:
-    """The root mean square over inputs of f(x) - E[y | x], (networks,).
-
-    The mean over tasks is E[A] E[sin(x - phi)] = -(2/pi) E[A] cos x: NAL's best function.
-    """
+    """The root mean square over inputs of f(x) - E[y | x], (networks,)."""
     x = torch.linspace(*problem.INPUTS, 1001)[:, None, None]
-    mean = -sum(problem.AMPLITUDES) / 2 * (2 / torch.pi) * torch.cos(x)
     f = problem.output(weights, x.repeat(1, len(weights["layer1.bias"]), 1))
-    return (f - mean).square().mean((0, 2)).sqrt().numpy()
+    return (f - problem.mean(x)).square().mean((0, 2)).sqrt().numpy()
+
+
+def error_of_mean(settings: Study) -> float:
+    """The error of E[y | x] on the test tasks: without adaptation, the least but for chance."""
+    _, (x, y) = _tasks(TEST, settings.test_tasks, settings.shots)
+    return float((problem.mean(x) - y).square().mean())
 
 
 def short_runs() -> np.ndarray:

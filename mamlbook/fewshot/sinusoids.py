@@ -44,6 +44,11 @@ def draw(tasks: int, generator: torch.Generator, dtype: torch.dtype = torch.floa
     return Waves(*(_uniform(law, (tasks,), generator, dtype) for law in laws))
 
 
+def mean(x: torch.Tensor) -> torch.Tensor:
+    """The mean of y over tasks, -(2/pi) E[A] cos x: the best function without adaptation."""
+    return -2 / math.pi * sum(AMPLITUDES) / 2 * torch.cos(x)
+
+
 def batches(
     seeds: Sequence[int], tasks: int, shots: int, queries: int, dtype: torch.dtype = torch.float32
 ) -> Iterator[list[Task]]:

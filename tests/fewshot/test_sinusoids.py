@@ -43,14 +43,16 @@ def test_an_output_is_that_of_its_wave():
 
 
 def test_the_best_function_without_adaptation_is_the_mean_of_the_tasks():
-    """-(2/pi) E[A] cos x, of which `distance_from_mean` says how far a network is."""
     waves = sinusoids.draw(400_000, torch.Generator().manual_seed(0), torch.float64)
     x = torch.tensor([-4.0, 0.0, 1.3], dtype=torch.float64)
     mean = waves(x[:, None, None].expand(3, len(waves.phases), 1)).mean((1, 2))
-    assert torch.allclose(mean, -2.55 * 2 / math.pi * torch.cos(x), atol=0.02)
+    assert torch.allclose(mean, sinusoids.mean(x), atol=0.02)
     nothing = {name: 0 * w for name, w in sinusoids.initial(range(1)).items()}
     cosine = 2.55 * 2 / math.pi * math.sqrt(0.5 + math.sin(10) / 20)
     assert study.distance_from_mean(nothing)[0] == pytest.approx(cosine, rel=2e-3)
+    floor = (5**3 - 0.1**3) / 4.9 / 6 - cosine**2
+    many = study.error_of_mean(study.Study(test_tasks=20_000))
+    assert many == pytest.approx(floor, rel=0.02)
 
 
 def single(vector, x):
