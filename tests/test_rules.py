@@ -43,7 +43,7 @@ SIDES = {
     r"NAL's error falls with the weight and stays above MAML's\.": (WHOLE, 0),
     r"The hard task's gradient is the smaller one wherever .*": (LESS, 1),
     r"The square form of the bound holds\.": (0, 1),
-    r"\(P13\) without its .* below the square form\.": (1e-5, 1e-5 * MORE),
+    r"As \$\\alpha\\to0\$ the ratio of the gradients changes by no more .*": (1e-5, 1e-5 * MORE),
     r"Some networks with equal inputs satisfy the hypothesis\.": (1, 0),
     r"Their ratio is 1 to \$10\^\{-6\}\$ in every case\.": (1e-6 * LESS, 1e-6),
     r"With equal tasks they are at most 0\.07 apart, .*": (0.07, 0.07 * MORE),

@@ -141,8 +141,8 @@ def verdict(judged: Judged) -> str:
 
 def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
     """A row for each claim: name, reference, claim, page, measured, paper, verdict, whether it is
-    of a preview, on what training it rests, how many checks there are, and a list of those that
-    failed."""
+    of a preview, on what training it rests, how many checks there are, and lists of those that
+    failed and those that held."""
     lines = []
     for each in all_claims:
         judged = each.judge()
@@ -159,6 +159,7 @@ def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
                 "budget": each.budget,
                 "checks": len(judged.checks),
                 "failed": [name for name, held in judged.checks.items() if not held],
+                "held": [name for name, held in judged.checks.items() if held],
             }
         )
     return pd.DataFrame(lines)
