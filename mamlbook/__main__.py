@@ -134,7 +134,7 @@ def reproduce(arguments: list[str]) -> int:
             )
         start = time.perf_counter()
         with jobs.at(out, cluster):
-            made = item.make(settings)
+            made = item.load("make")(settings)
         rows, arrays = made if isinstance(made, tuple) else (made, {})
         provenance = records.provenance(
             settings,
@@ -153,17 +153,18 @@ def reproduce(arguments: list[str]) -> int:
         stored = records.Record(item.name, rows, provenance, {} if rows_only else arrays)
         path = records.save(stored, out)  # before the drawing, which may fail
         with figures.style.house():
-            figure = getattr(figures, item.name)(*((rows, arrays) if arrays else (rows,)))
+            figure = item.load("draw")(*((rows, arrays) if arrays else (rows,)))
         figures.save(figure, out / f"{item.name}.svg")
         print(f"{item.reference}: {len(rows)} rows in {path}, {provenance['wall_seconds']:.1f} s")
         return 0
 
-    run.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[item.settings]
-    run.__defaults__ = (item.settings(), *run.__defaults__)
+    kind = item.load("settings")
+    run.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[kind]
+    run.__defaults__ = (kind(), *run.__defaults__)
     return tyro.cli(
         run,
         prog=f"python -m mamlbook reproduce {item.name}",
-        description=item.settings.__doc__,
+        description=kind.__doc__,
         args=arguments[1:],
     )
 

@@ -48,17 +48,17 @@ def verify(item: Item, folder: Path = records.RESULTS, *, made: pd.DataFrame | N
     Raises RecordError, in one sentence, at the first mismatch.
     """
     record = records.load(item.name, folder)
-    settings = item.settings()
+    settings = item.load("settings")()
     _check_provenance(item, record, settings)
     if item.canary:
-        if found := item.check_case(record):
+        if found := item.load("canary")(record):
             raise RecordError(f"The record {item.name} is not what the code gives: {found}.")
         return "one case"
     if item.expensive:
         _check_source(item, record)
         return _check_canary(item, record)
     if made is None:
-        made = item.make_rows(settings)
+        made = item.load("rows")(settings)
     rows = made[0] if isinstance(made, tuple) else made
     with tempfile.TemporaryDirectory() as scratch:  # as a reader of the file would have them
         records.save(Record(item.name, rows, {}), Path(scratch))

@@ -34,7 +34,7 @@ def held(pictures, monkeypatch, tmp_path):
 
 
 def made(item, settings):
-    result = ITEMS[item].make(settings)
+    result = ITEMS[item].load("make")(settings)
     return result if isinstance(result, tuple) else (result, {})
 
 
@@ -77,7 +77,7 @@ def test_the_other_items(held):
     figures.cifar_steps(steps)
     for item, rows in (("cifar_rates", rates), ("cifar_controls", controls)):
         assert not rows.drop(columns="accuracy_ci95").isna().any().any()
-        getattr(figures, item)(rows)
+        ITEMS[item].load("draw")(rows)
 
 
 def test_equal_cost_is_equal_in_the_images_that_are_drawn(held, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import sys
 import tarfile
 from dataclasses import fields
 
@@ -51,14 +52,13 @@ def test_command_lines(tmp_path, monkeypatch, capsys):
     ended = {"begun": 0, "refused": 0}
     for _ in range(60):
         item = ITEMS[rng.choice([name for name, item in ITEMS.items() if not item.expensive])]
-        chosen = rng.sample(fields(item.settings), rng.choice([1, 1, 2]))
+        chosen = rng.sample(fields(item.load("settings")), rng.choice([1, 1, 2]))
         words = ["reproduce", item.name]
         for field in chosen:
             words += [f"--{field.name.replace('_', '-')}"]
             words += [rng.choice(EDGES) for _ in range(rng.choice([0, 1, 1, 1, 2]))]
         with monkeypatch.context() as patch:
-            begin.__annotations__["settings"] = item.settings
-            patch.setattr(item._module(), item.name, begin)
+            patch.setattr(sys.modules[item.load("settings").__module__], item.make, begin)
             try:
                 code = main(words)
             except Begun:

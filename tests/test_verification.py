@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mamlbook import figures, records, verification
+from mamlbook import records, verification
 from mamlbook.__main__ import main
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.experiments.hardness import Fig2
@@ -48,7 +48,7 @@ def test_every_other_record_is_held_by_a_chapter_against_the_rows_it_shows():
 @pytest.mark.parametrize("name", EXPENSIVE)
 def test_an_expensive_record_is_drawn_as_reproduce_draws_it(name):
     record = records.load(name)
-    assert getattr(figures, name)(*filter(len, (record.rows, record.arrays))).axes
+    assert ITEMS[name].load("draw")(*filter(len, (record.rows, record.arrays))).axes
 
 
 def test_records_of_items_alone_are_committed():
@@ -116,7 +116,7 @@ def test_forged_rows_are_caught_where_they_differ(results):
 
 def test_rows_that_are_made_already_are_compared_with_the_record(results, monkeypatch):
     """As a chapter does: nothing is computed again, and a number that is another is named."""
-    rows = ITEMS["fig2"].make(Fig2())
+    rows = ITEMS["fig2"].load("make")(Fig2())
     monkeypatch.setattr("mamlbook.experiments.hardness.fig2", NotMade.again)
     assert verify(ITEMS["fig2"], results, made=rows) == "computed again"
     rows.loc[7, "excess_risk"] *= 1 + 3e-6

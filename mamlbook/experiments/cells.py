@@ -9,7 +9,7 @@ import pandas as pd
 
 from mamlbook.errors import check_count
 from mamlbook.fewshot import evaluation, images
-from mamlbook.fewshot.command import train_cells
+from mamlbook.fewshot.cells import train_cells
 from mamlbook.fewshot.settings import Cell, Configuration, Settings
 from mamlbook.fewshot.training import Trained
 from mamlbook.jobs import site

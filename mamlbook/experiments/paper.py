@@ -13,6 +13,9 @@ TABLE3 = pd.DataFrame(
     columns=["algorithm", "zeta", "coordinate", "coordinate_sd", "test_error", "test_error_sd"],
 )
 
+# Accuracy of a guess, in percent: 5-way tasks; 2-way easy and 20-way hard ones.
+CHANCE = {"omniglot": {"easy": 20, "hard": 20}, "cifar100": {"easy": 50, "hard": 5}}
+
 _COLUMNS = ["setting", "algorithm", "split", "hardness", "accuracy", "accuracy_ci95"]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mamlbook.experiments.paper import TABLE2
+from mamlbook.experiments.paper import CHANCE, TABLE2
 from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
 from mamlbook.intervals import half_width
@@ -97,7 +97,7 @@ def cifar_steps(rows: pd.DataFrame) -> Figure:
                 course.index, course["mean"], course["half_width"], fmt=mark, color=colour,
                 markersize=3, linewidth=1.2, label=label,
             )  # fmt: skip
-        fewshot.chance(axes, fewshot.CHANCE["cifar100"]["hard"])
+        fewshot.chance(axes, CHANCE["cifar100"]["hard"])
         axes.set_title(fewshot.setting(name))
         axes.set_xlabel("adaptation steps")
     panels[0][0].set_ylabel("accuracy on hard test tasks, %")

@@ -8,14 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mamlbook.experiments.paper import CHANCE
 from mamlbook.figures.style import COLOURS, GREY, subplots
 
 ALGORITHMS = {"nal": "NAL", "nal-1": "NAL-1", "nal-10": "NAL-10", "maml": "MAML"}
 MARKS = {"nal": "s", "nal-1": "s", "nal-10": "v", "maml": "o", "none": "D"}
 KINDS = ("easy", "hard")
 SPLITS = {"train": "training", "test": "test"}
-# of each data set's tasks, the accuracy of guessing, in percent
-CHANCE = {"omniglot": {"easy": 20, "hard": 20}, "cifar100": {"easy": 50, "hard": 5}}
 
 
 def colour(algorithm: str) -> str:

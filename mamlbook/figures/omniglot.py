@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mamlbook.experiments.paper import TABLE1
+from mamlbook.experiments.paper import CHANCE, TABLE1
 from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
 
@@ -76,7 +76,7 @@ def omniglot_rates(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = No
                 color=fewshot.colour(algorithm), markersize=4, linewidth=1.4,
                 label=f"{fewshot.ALGORITHMS[algorithm]}, {optimiser}",
             )  # fmt: skip
-        fewshot.chance(axes, fewshot.CHANCE["omniglot"]["easy"])
+        fewshot.chance(axes, CHANCE["omniglot"]["easy"])
         axes.set_xscale("log")
         axes.set_title(title)
         axes.set_xlabel("outer learning rate")

@@ -5,8 +5,7 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 
-from mamlbook.experiments.paper import TABLE1, TABLE2, beside
-from mamlbook.figures.fewshot import CHANCE
+from mamlbook.experiments.paper import CHANCE, TABLE1, TABLE2, beside
 from mamlbook.intervals import mean_ci95
 from mamlbook.records import seed_accuracies
 from mamlbook.verdict.claims import Judged, Rule, claims, judged, record, rows

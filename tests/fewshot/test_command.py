@@ -16,7 +16,7 @@ import torch
 import tyro
 
 from mamlbook import jobs
-from mamlbook.fewshot import checkpoints, command, evaluation, images, training
+from mamlbook.fewshot import cells, checkpoints, command, evaluation, images, training
 from mamlbook.fewshot.settings import Cell
 from tests.fewshot import synthetic
 from tests.fewshot.run_to_be_killed import SETTINGS
@@ -69,36 +69,36 @@ def test_a_cluster_that_loses_a_worker_loses_no_cell(expected, tmp_path):
 
 def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "load", lambda name, device="cpu": characters.to(device))
-    found = command.train_cells(CELLS[:2], tmp_path)
+    found = cells.train_cells(CELLS[:2], tmp_path)
     same(evaluation.evaluate_all(found, characters), expected[:2])
     assert (tmp_path / CELLS[1].label / "00000002.safetensors").exists()
     command._command(TINY, 1, 1, "cpu", 1, None, tmp_path, None)
     written = pd.read_csv(tmp_path / f"{CELLS[1].label}.csv")
     pd.testing.assert_frame_equal(written, expected[1], check_dtype=False)
     with pytest.raises(ValueError, match="'cuda', but torch sees no GPU"):
-        monkeypatch.setattr(command.torch.cuda, "is_available", lambda: False)
-        command.train_cells(CELLS, tmp_path, device="cuda")
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        cells.train_cells(CELLS, tmp_path, device="cuda")
 
 
 def test_a_group_keeps_each_cell_and_what_was_trained_before(characters, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "load", lambda name, device="cpu": characters.to(device))
-    (first,) = command.train_group(CELLS[:1], tmp_path)
+    (first,) = cells.train_group(CELLS[:1], tmp_path)
     trained = []
     train = training.train
     monkeypatch.setattr(training, "train", lambda cells, *rest, **more: (
         trained.append([cell.seed for cell in cells]) or train(cells, *rest, **more)
     ))  # fmt: skip
-    together = command.train_group(CELLS[:3], tmp_path, progress=False)
+    together = cells.train_group(CELLS[:3], tmp_path, progress=False)
     assert trained[0] == [0, 1, 2]
     assert [one.cells[0].seed for one in together] == [0, 1, 2]
     assert torch.equal(together[0].theta, first.theta)
     trained.clear()
-    again = command.train_group(CELLS[:3], tmp_path, progress=False)
+    again = cells.train_group(CELLS[:3], tmp_path, progress=False)
     assert [len(cells) for cells in trained] == [1, 1, 1]  # each found finished
     for one, other in zip(again, together, strict=True):
         assert torch.equal(one.theta, other.theta)
     with pytest.raises(checkpoints.CheckpointError, match="at iteration 2, past the 1 asked for"):
-        command.train_group(
+        cells.train_group(
             [Cell(dataclasses.replace(TINY, iterations=1), seed) for seed in (0, 1)], tmp_path
         )
 
@@ -115,17 +115,17 @@ def test_a_group_that_was_cut_while_its_cells_were_kept_does_not_train_again(
 
     monkeypatch.setattr(training, "keep", cut)
     with pytest.raises(KeyboardInterrupt):
-        command.train_group(CELLS[:3], tmp_path, progress=False)
+        cells.train_group(CELLS[:3], tmp_path, progress=False)
     monkeypatch.setattr(training, "keep", keep)
     block = training._Run.block
     monkeypatch.setattr(training._Run, "block", lambda *given: steps.append(1) or block(*given))
-    assert len(command.train_group(CELLS[:3], tmp_path, progress=False)) == 3
+    assert len(cells.train_group(CELLS[:3], tmp_path, progress=False)) == 3
     assert not steps
 
 
 def test_a_run_does_not_go_on_on_another_kind_of_device(characters, tmp_path):
     """Its record would name the one device for what the other has done."""
-    names = [command._name(CELLS[0], device) for device in ("cpu", "cuda")]
+    names = [cells.label(CELLS[0], device) for device in ("cpu", "cuda")]
     assert names == [CELLS[0].label, f"{CELLS[0].label}-cuda"]
     training.train(CELLS[:1], characters, folder=tmp_path, progress=False)
     (path,) = tmp_path.glob("*.json")

@@ -18,7 +18,7 @@ import torch
 from mamlbook import jobs, records
 from mamlbook.__main__ import main
 from mamlbook.errors import ComputationError, Stopped, stoppable
-from mamlbook.fewshot import checkpoints, command, training
+from mamlbook.fewshot import cells, checkpoints, training
 from mamlbook.fewshot.settings import Cell, Omniglot
 from tools import ROOT
 
@@ -93,7 +93,7 @@ def test_a_plotting_error_costs_no_rows(tmp_path, monkeypatch):
     def broken(rows):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(figures, "fig2", broken)
+    monkeypatch.setattr(figures.hardness, "fig2", broken)
     with pytest.raises(RuntimeError, match="no ink"):
         main(["reproduce", "fig2", "--out", str(tmp_path)])
     assert len(records.load("fig2", tmp_path).rows) > 0
@@ -220,15 +220,15 @@ def test_ctrl_c_at_a_terminal_saves_what_a_pool_trains(tmp_path):
 
 
 def test_every_cell_is_checked_before_any_is_trained(characters, tmp_path, monkeypatch):
-    monkeypatch.setattr(command.images, "load", lambda name, device="cpu": characters)
+    monkeypatch.setattr(cells.images, "load", lambda name, device="cpu": characters)
     long, short = (Omniglot(iterations=n, **SMALL) for n in (3, 2))
-    command.train_cells([Cell(long, 1)], tmp_path)
+    cells.train_cells([Cell(long, 1)], tmp_path)
     trained = []
     monkeypatch.setattr(training, "train", lambda *args, **kwargs: trained.append(args))
     with pytest.raises(ValueError, match="past the 2 asked for"):
-        command.train_cells([Cell(short, 0), Cell(short, 1)], tmp_path)
+        cells.train_cells([Cell(short, 0), Cell(short, 1)], tmp_path)
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(ValueError, match="is a file; choose a folder"):
-        command.train_cells([Cell(long, 0)], Path(file))
+        cells.train_cells([Cell(long, 0)], Path(file))
     assert not trained
