@@ -137,7 +137,7 @@ ITEMS = {
             "logistic", "Fig8", "fig8", "logistic.fig8",
         ),
         Item(
-            "sinusoids", "ours, the tasks of Finn et al.", "10 min",
+            "sinusoids", "ours, sine waves", "10 min",
             "sinusoids", "Study", "sinusoids", "sinusoids.sinusoids", canary="canary",
         ),
         Item(
