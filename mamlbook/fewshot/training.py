@@ -236,7 +236,7 @@ class _Run:
             return stop
         for step in steps:
             own = slice(step * count, (step + 1) * count)
-            tasks = [(flags[own], *(each[own] for each in pair)) for flags, *pair in drawn]
+            tasks = [(flags[own], easy[own], hard[own]) for flags, easy, hard in drawn]
             self._singly(tasks, course, team)
             done = block * BLOCK + step + 1
             self._check(course[..., 1], f"iteration {done}")
