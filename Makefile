@@ -27,6 +27,7 @@ bench: env
 lint: env
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 env: $(VENV)/.installed
 

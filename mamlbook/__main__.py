@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
 import tyro
 
@@ -159,7 +160,7 @@ def reproduce(arguments: list[str]) -> int:
         return 0
 
     kind = item.load("settings")
-    run.__annotations__["settings"] = tyro.conf.OmitArgPrefixes[kind]
+    run.__annotations__["settings"] = Annotated[kind, tyro.conf.OmitArgPrefixes]
     run.__defaults__ = (kind(), *run.__defaults__)
     return tyro.cli(
         run,
@@ -175,7 +176,10 @@ def train(arguments: list[str]) -> int:
         from mamlbook.fewshot import command
     except ModuleNotFoundError as missing:
         raise InputError(lacking("Training", missing)) from None
-    kinds = {"omniglot": command.omniglot, "cifar": command.cifar}
+    kinds: dict[str, Callable[..., None]] = {
+        "omniglot": command.omniglot,
+        "cifar": command.cifar,
+    }
     if not arguments:
         raise InputError(f"`train` needs one of {', '.join(kinds)}.")
     kind = known("training", arguments[0], kinds)

@@ -106,9 +106,10 @@ class Cluster(Executor):
         # Not pure: dask would answer a second job from the results of the first.
         self.remote = client.get_executor(pure=False)
 
-    def submit(self, function: Callable[[Any], Any], cell: Any) -> Future:
-        """function(cell), at some worker."""
-        return self.remote.submit(Task(self.task.job, self.task.commit, function), cell)
+    def submit(self, function: Callable[..., Any], /, *cells: Any, **how: Any) -> Future:
+        """function(*cells, **how), at some worker."""
+        task = Task(self.task.job, self.task.commit, function)
+        return self.remote.submit(task, *cells, **how)
 
     def stop(self) -> None:
         """Ask the cells that run to end at their next step; those that wait do not begin."""

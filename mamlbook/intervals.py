@@ -1,7 +1,5 @@
 """95 % intervals of means, one home for every table."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
@@ -9,7 +7,7 @@ from scipy.special import stdtrit
 from mamlbook.errors import InputError
 
 
-def half_width(values: Sequence[float]) -> float:
+def half_width(values: ArrayLike) -> float:
     """Half-width of Student's 95 % interval for the mean; NaN for fewer than two values."""
     values = np.asarray(values, dtype=float)
     if values.size < 2:
@@ -23,7 +21,7 @@ def half_width_of_sd(sd: ArrayLike, count: int) -> np.ndarray:
     return stdtrit(count - 1, 0.975) * np.asarray(sd) / np.sqrt(count)
 
 
-def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
+def mean_ci95(values: ArrayLike) -> tuple[float, float]:
     """The mean of independent values and the half-width of its 95 % interval.
 
     Raises InputError for fewer than 2 values, which have no interval.

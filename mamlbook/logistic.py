@@ -31,7 +31,7 @@ class Task:
     """
 
     rho: float
-    w_star: ArrayLike
+    w_star: np.ndarray
 
     def __post_init__(self) -> None:
         w_star = np.array(self.w_star, float)
@@ -184,7 +184,7 @@ def _in_plane(task: Task, w: ArrayLike) -> tuple[Task, np.ndarray]:
     along = w @ task.w_star / length
     across = np.linalg.norm(w - along[..., None] * task.w_star / length, axis=-1)
     across = np.where(across > 1e-12 * length, across, 0.0)  # on the line, but for rounding
-    return Task(task.rho, [length, 0.0]), np.stack([along, across], axis=-1)
+    return Task(task.rho, np.array([length, 0.0])), np.stack([along, across], axis=-1)
 
 
 def _second_moments(task: Task, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,11 @@ from mamlbook.neuron import gauss_hermite
 
 TaskLoss = Callable[[Tensor], Tensor]
 
-SMOOTH = {"softplus": softplus, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+SMOOTH: dict[str, Callable[[Tensor], Tensor]] = {
+    "softplus": softplus,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
 STATIONARY = 1e-10  # the gradient norm at which a point counts as stationary
 NEWTON_STEPS = 30
 
@@ -90,7 +94,7 @@ def gradient(f: TaskLoss, w: Tensor) -> Tensor:
 
 def maml_objective(f1: TaskLoss, f2: TaskLoss, alpha: float) -> TaskLoss:
     """Equation (30): 1/2 sum_i f_i(w - alpha grad f_i(w))."""
-    return lambda w: 0.5 * sum(f(w - alpha * gradient(f, w)) for f in (f1, f2))
+    return lambda w: 0.5 * (f1(w - alpha * gradient(f1, w)) + f2(w - alpha * gradient(f2, w)))
 
 
 def nal_objective(f1: TaskLoss, f2: TaskLoss) -> TaskLoss:

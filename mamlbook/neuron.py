@@ -196,7 +196,7 @@ class ArcCosine:
         square = self._square(w)[..., None, None]
         tangent = np.eye(2) - w[..., :, None] * w[..., None, :] / square
         curved = 0.5 * np.eye(2) - across[..., None, None] / (np.pi * square) * tangent
-        return s * np.where(w.any(-1)[..., None, None], curved, 0.0)
+        return s * np.where(np.any(w, axis=-1)[..., None, None], curved, 0.0)
 
     def _angle(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """|w| |v| sin theta and theta, the latter exact near 0 and pi too."""
@@ -244,11 +244,13 @@ class Mean:
 
     def loss(self, w: np.ndarray) -> np.ndarray:
         """The mean loss at w."""
-        return sum(each.loss(w) for each in self.losses) / len(self.losses)
+        return sum((each.loss(w) for each in self.losses), start=np.zeros(())) / len(self.losses)
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """The mean gradient at w."""
-        return sum(each.gradient(w) for each in self.losses) / len(self.losses)
+        return sum((each.gradient(w) for each in self.losses), start=np.zeros(())) / len(
+            self.losses
+        )
 
 
 def gauss_hermite(order: int, d: int) -> tuple[np.ndarray, np.ndarray]:

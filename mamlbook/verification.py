@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def difference(stored: pd.DataFrame, fresh: pd.DataFrame) -> str | None:
     return None
 
 
-def _check_provenance(item: Item, record: Record, settings: object) -> None:
+def _check_provenance(item: Item, record: Record, settings: Any) -> None:
     given = record.provenance
     again = f"make it again with `python -m mamlbook reproduce {item.name}`"
     if lacking := [name for name in REQUIRED if given.get(name) is None]:

@@ -32,6 +32,10 @@ def layout() -> Outcome:
     return command("ruff", "format", "--check", ".")
 
 
+def types() -> Outcome:
+    return command("mypy")
+
+
 def tests() -> Outcome:
     """The strict build from scratch, every chapter under nbval, the package's tests, and the built
     pages in a browser."""
@@ -42,6 +46,7 @@ def tests() -> Outcome:
 PARTS: dict[str, Callable[[], Outcome]] = {
     "lint": lint,
     "layout of the code": layout,
+    "types": types,
     "book, chapters, tests": tests,
 }
 

@@ -154,7 +154,8 @@ def from_frame(frame: pd.DataFrame, task: str, target: str, features: Sequence[s
 
 def from_arrays(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Tasks:
     """Tasks from pairs of inputs (n, p) and targets (n,). Raises TableError."""
-    inputs, targets = [], []
+    inputs: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
     for x, y in pairs:
         try:
             x, y = np.asarray(x, float), np.asarray(y, float)

@@ -4,17 +4,18 @@ Short trainings, on narrow networks, compared with each other: each is the work 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mamlbook.experiments.cells import Budget, evaluated, train
 from mamlbook.fewshot.evaluation import distance_moved
-from mamlbook.fewshot.settings import ARMS, Configuration, Omniglot
+from mamlbook.fewshot.settings import ARMS, Configuration, Omniglot, OmniglotAlgorithm
 
 GRID = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # Of `lineage`, one part at a time as the other configurations have it, or as others have it.
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "lineage": {},
     "strided convolutions": {"downsampling": "strided"},
     "ReLU": {"activation": "relu"},
@@ -97,16 +98,16 @@ def ablation(settings: Ablation) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Rows of Table 1's columns, with `part`; beside them each row's accuracy by seed."""
     tables, accuracies = [], []
     for part, changes in PARTS.items():
+        rates: dict[OmniglotAlgorithm, float] = {"maml": 1e-3, "nal-1": settings.nal_rate}
         pair = [
             Omniglot(
                 **{"configuration": "lineage", **changes},
-                algorithm=algorithm, outer_rate=rate, tasks=settings.tasks,
+                algorithm=algorithm,
+                outer_rate=settings.sgd_rate if part == "SGD" else rate,
+                tasks=settings.tasks,
             )
-            for algorithm, rate in (
-                ("maml", settings.sgd_rate if part == "SGD" else 1e-3),
-                ("nal-1", settings.sgd_rate if part == "SGD" else settings.nal_rate),
-            )
-        ]  # fmt: skip
+            for algorithm, rate in rates.items()
+        ]
         rows, arrays = evaluated(train(pair, settings), settings)
         tables.append(rows.assign(part=part))
         accuracies.append(arrays["accuracy"])
@@ -116,12 +117,13 @@ def ablation(settings: Ablation) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def packing(settings: Packing) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Rows of Table 1's columns, `setting` an arm and `split` "test" (one hard alphabet) or
     "test-5"; beside them each row's accuracy by seed."""
+    rates: dict[OmniglotAlgorithm, float] = {"maml": 1e-3, "nal-1": settings.nal_rate}
     arms = [
         Omniglot(
             configuration=settings.configuration, setting=arm, algorithm=algorithm,
             outer_rate=rate, tasks=settings.tasks,
         )
-        for algorithm, rate in (("maml", 1e-3), ("nal-1", settings.nal_rate))
+        for algorithm, rate in rates.items()
         for arm in ARMS
     ]  # fmt: skip
     return evaluated(train(arms, settings), settings)

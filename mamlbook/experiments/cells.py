@@ -56,8 +56,10 @@ def cells(variants: Iterable[Settings], budget: Budget) -> list[Cell]:
 def train(variants: Iterable[Settings], budget: Budget, apart: str = "") -> list[Trained]:
     """The cells, trained or found trained, in the folder that all share or in one `apart`."""
     todo = cells(variants, budget)
-    how = {"device": budget.device, "until": budget.until, "workers": budget.workers}
-    return train_cells(todo, site().out / "cells" / apart, **how)
+    folder = site().out / "cells" / apart
+    return train_cells(
+        todo, folder, device=budget.device, until=budget.until, workers=budget.workers
+    )
 
 
 def evaluated(

@@ -1,6 +1,7 @@
 """Section 5 and C.5: Tables 2 and 5, hard tasks made scarce, and the controls that they need."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,20 @@ from mamlbook.fewshot import images, training
 from mamlbook.fewshot.classifier import Classifier, fit
 from mamlbook.fewshot.evaluation import by_steps
 from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.settings import Cell, Cifar, Configuration, Seeds
+from mamlbook.fewshot.settings import Cell, Cifar, CifarAlgorithm, Configuration, Seeds
 from mamlbook.fewshot.training import Trained
 
 P = (0.99, 0.5, 0.01)
-MAML = {"algorithm": "maml", "optimiser": "adam", "outer_rate": 1e-3}
-NAL = {"algorithm": "nal", "optimiser": "sgd", "outer_rate": 1e-6}
+MAML: dict[str, Any] = {"algorithm": "maml", "optimiser": "adam", "outer_rate": 1e-3}
+NAL: dict[str, Any] = {"algorithm": "nal", "optimiser": "sgd", "outer_rate": 1e-6}
 GRID = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-SHORT = {"filters": 16, "targets": 3, "iterations": 50, "inner_rate": 0.3, "evaluation_tasks": 20}
+SHORT: dict[str, Any] = {
+    "filters": 16,
+    "targets": 3,
+    "iterations": 50,
+    "inner_rate": 0.3,
+    "evaluation_tasks": 20,
+}
 PRESETS = {
     "preview": Preset(
         (
@@ -140,13 +147,18 @@ def cifar_steps(settings: Steps) -> pd.DataFrame:
     """Rows (setting, algorithm, split, hardness, step, accuracy in percent, seed, iterations,
     train_seconds), a row for each seed; `setting` is empty where training has no p."""
     held = images.load("cifar100", settings.device)
-    how = {"configuration": settings.configuration, "optimiser": "adam"}
+    how: dict[str, Any] = {"configuration": settings.configuration, "optimiser": "adam"}
+    rates: dict[CifarAlgorithm, float] = {
+        "maml": 1e-3,
+        "maml-first": 1e-3,
+        "nal": settings.nal_rate,
+    }
     adapting = [
         Cifar(p=p, algorithm=algorithm, outer_rate=rate, **how)
         for p in settings.p
-        for algorithm, rate in (("maml", 1e-3), ("maml-first", 1e-3), ("nal", settings.nal_rate))
+        for algorithm, rate in rates.items()
     ]
-    networks = [
+    networks: list[tuple[Trained, str, str]] = [
         (one, one.cells[0].settings.algorithm, one.cells[0].settings.name)
         for one in train(adapting, settings)
     ]
@@ -195,18 +207,22 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     """Rows of Table 2's columns, with `control`."""
     tables = []
 
-    def add(control: str, trained: list[Trained], **how: int) -> None:
+    def add(control: str, trained: list[Trained], **how: Any) -> None:
         tables.append(evaluated(trained, settings, **how)[0].assign(control=control))
 
     start = cells([Cifar()], settings)
     pair = train([Cifar(**how) for how in (NAL, MAML)], settings)
-    learning = {"algorithm": "nal", "optimiser": "adam", "outer_rate": settings.nal_rate}
+    learning: dict[str, Any] = {
+        "algorithm": "nal",
+        "optimiser": "adam",
+        "outer_rate": settings.nal_rate,
+    }
     practised = train([Cifar(**learning)], settings)
     for steps in (1, 5):
         add("untrained", [training.untrained(cell) for cell in start], steps=steps)
         add("table 2", pair, steps=steps)
         add("NAL by Adam", practised, steps=steps)
-    body = {"easy_shots": 10, "hard_shots": 1}
+    body: dict[str, Any] = {"easy_shots": 10, "hard_shots": 1}
     add("shots of the body", train([Cifar(**body, **how) for how in (NAL, MAML)], settings))
     larger = replace(settings, iterations=settings.batch_iterations)
     add("8 tasks a step", train([Cifar(tasks=8, **MAML)], larger))

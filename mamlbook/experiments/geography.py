@@ -324,10 +324,10 @@ def beyond(d: int = 10, m: int = 500, packing: float = 10.0) -> pd.DataFrame:
         for directions in range(d + 1):
             variances = np.where(np.arange(d) < directions, x, 1.0)
             part = Environment(
-                [0.5, 0.5],
-                [np.diag(variances), np.eye(d)],
-                [np.ones(d), np.zeros(d)],
-                [np.eye(d) / packing] * 2,
+                np.array([0.5, 0.5]),
+                np.stack([np.diag(variances), np.eye(d)]),
+                np.stack([np.ones(d), np.zeros(d)]),
+                np.stack([np.eye(d) / packing] * 2),
             )
             rows.append(("directions", f"ρ_H/ρ_E = {x:g}", directions, gain(part, 1.0, m)))
     return pd.DataFrame(rows, columns=["panel", "label", "at", "gain"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from mamlbook.intervals import mean_ci95
@@ -110,14 +111,14 @@ def fig7(settings: Fig7) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "excess_risk", "excess_risk_ci95", "repeats"])
 
 
-def gain(d: int, sizes: Sequence[float], ratios: Sequence[float]) -> pd.DataFrame:
+def gain(d: int, sizes: Sequence[float], ratios: ArrayLike) -> pd.DataFrame:
     """NAL's excess risk over MAML's for two tasks with rho_hard/rho_easy = x, alpha = 1/rho_easy.
 
     Columns: m, x, gain.
     """
     rows = []
     one = np.ones(d)
-    for x in ratios:
+    for x in np.asarray(ratios, float):
         env = two_tasks(x, 1.0, one, -one)
         nal = nal_solution(env)
         for m in sizes:

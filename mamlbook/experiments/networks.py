@@ -159,7 +159,7 @@ def _quadratics(settings: Theorem1) -> Iterator[Case]:
                 values = torch.from_numpy(rng.uniform(low, high, d))
                 losses.append(quadratic(turn @ torch.diag(values) @ turn.T, _normal(rng, d)))
             name = _name("quadratic", "", d=d, repeat=repeat)
-            yield Case(name, tuple(losses), torch.zeros(d, dtype=torch.float64))
+            yield Case(name, (losses[0], losses[1]), torch.zeros(d, dtype=torch.float64))
 
 
 def _networks(settings: Theorem1) -> Iterator[Case]:
@@ -173,13 +173,13 @@ def _networks(settings: Theorem1) -> Iterator[Case]:
             truth = torch.linalg.qr(_normal(rng, d, M)).Q
             step = _normal(rng, d, M)
             truths = (truth, truth + spread * step / torch.linalg.norm(step))
-            losses = tuple(
+            first, second = (
                 network_loss(each, activation, variance, order)
                 for each, variance in zip(truths, variances, strict=True)
             )
             name = _name("network", activation, M, d, *variances, spread, repeat)
             middle = (0.5 * (truths[0] + truths[1])).flatten()
-            yield Case(name, losses, middle, truths, alike=variances[0] == variances[1])
+            yield Case(name, (first, second), middle, truths, alike=variances[0] == variances[1])
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> Tensor:

@@ -91,8 +91,8 @@ def two_groups(R: float, r_hard: float, r_easy: float, hard_variance: float) -> 
     ):
         radius = np.sqrt(2 * r)
         for angle in third + turn:
-            optimum = (centre + radius * np.cos(angle), centre + radius * np.sin(angle))
-            tasks.append(Task(tuple(map(float, optimum)), variance))
+            x, y = (float(centre + radius * turned(angle)) for turned in (np.cos, np.sin))
+            tasks.append(Task((x, y), variance))
     return tasks
 
 

@@ -2,6 +2,7 @@
 open about them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,13 @@ from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import evaluation, geometry, images, training
 from mamlbook.fewshot.classifier import Classifier, fit
-from mamlbook.fewshot.settings import Configuration, Omniglot
+from mamlbook.fewshot.settings import Configuration, Omniglot, OmniglotAlgorithm, Setting
 from mamlbook.fewshot.training import Trained
 
-SETTINGS = ("large", "small")
-ADAM = {"optimiser": "adam", "outer_rate": 1e-3}
-NAL = {"optimiser": "sgd", "outer_rate": 1e-6}
-SHORT = {
+SETTINGS: tuple[Setting, ...] = ("large", "small")
+ADAM: dict[str, Any] = {"optimiser": "adam", "outer_rate": 1e-3}
+NAL: dict[str, Any] = {"optimiser": "sgd", "outer_rate": 1e-6}
+SHORT: dict[str, Any] = {
     "filters": 16, "tasks": 4, "targets": 5, "iterations": 200, "evaluation_tasks": 100,
 }  # fmt: skip
 PRESETS = {
@@ -52,7 +53,7 @@ class Table1(Budget):
     """
 
     iterations: int = 20_000
-    algorithms: tuple[str, ...] = ("maml", "nal-1", "nal-10")
+    algorithms: tuple[OmniglotAlgorithm, ...] = ("maml", "nal-1", "nal-10")
     """Which of maml, nal-1 and nal-10."""
 
 
@@ -62,7 +63,7 @@ class Table1Lineage(Table1):
 
     seeds: int = 3
     configuration: Configuration = "lineage"
-    algorithms: tuple[str, ...] = ("maml", "nal-1")
+    algorithms: tuple[OmniglotAlgorithm, ...] = ("maml", "nal-1")
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     trained = train([Omniglot(setting=name, **ADAM) for name in SETTINGS], settings)
     tables, accuracies = [], []
     for name, other in zip(SETTINGS, reversed(SETTINGS), strict=True):
-        own = [one for one in trained if one.cells[0].settings.setting == name]
+        own = [one for one in trained if one.cells[0].settings.name == name]
         rows, arrays = evaluated(own, settings, setting=other)
         tables.append(rows.assign(trained_in=name))
         accuracies.append(arrays["accuracy"])

@@ -55,7 +55,7 @@ class World:
         even = easy_and_hard(
             self.rho_hard, self.rho_easy, self.R, self.r, self.r, self.d, self.noise
         )
-        return replace(even, weights=[self.share, 1 - self.share])
+        return replace(even, weights=np.array([self.share, 1 - self.share]))
 
     def gain(self, nal: np.ndarray | None = None, maml: np.ndarray | None = None) -> float:
         """The ratio of the expected losses of NAL's and MAML's initialization, (6) and (7) with
@@ -151,13 +151,12 @@ def judged(
     )
     nal = methods.tuned(moments.one, loops.quadratics)
     maml = methods.tuned(loops.quadratics, loops.quadratics)
-    true = [
-        new.loss(
-            each.start, adapted, loops.rates[each.candidate], loops.steps[each.candidate], units
-        )
-        for each in (nal, maml)
-    ]
-    return nal, maml, *true
+
+    def loss(each: methods.Chosen) -> float:
+        rate, inner_steps = loops.rates[each.candidate], loops.steps[each.candidate]
+        return new.loss(each.start, adapted, rate, inner_steps, units)
+
+    return nal, maml, loss(nal), loss(maml)
 
 
 WORLDS = {

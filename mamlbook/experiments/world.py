@@ -6,6 +6,7 @@ from functools import cache, partial
 from io import BytesIO
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,9 +172,9 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """
     todo, before = places(settings), _before(settings)
     missing = [place for place in todo if place not in before]
-    how = {"seeds": settings.seeds, "tasks": settings.tasks, "folder": _folder()}
+    one = partial(_cell, seeds=settings.seeds, tasks=settings.tasks, folder=_folder())
     with executor(settings.workers) as many:
-        made = run_cells(partial(_cell, **how), missing, many)
+        made = run_cells(one, missing, many)
     found = before | dict(zip(missing, made, strict=True))
     done = [found[place] for place in todo]
     rows = pd.DataFrame(
@@ -225,7 +226,7 @@ def shipped() -> dict[str, np.ndarray]:
     if not path.exists():
         with single_threaded():
             nal, maml, rate = pair(Place(*CENTRE, "dense").setting, [0])
-        flat = {
+        flat: dict[str, Any] = {
             name: np.concatenate([w.numpy().ravel() for w in weights]).astype(np.float16)
             for name, weights in (("pair_nal", nal), ("pair_maml", maml))
         }

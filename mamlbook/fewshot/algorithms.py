@@ -21,14 +21,14 @@ they hold (the package's own network with NAL, MAML, ANIL or BOIL), else autogra
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mamlbook.fewshot import learners
-from mamlbook.fewshot.learners import Learner, Outcome
+from mamlbook.fewshot.learners import Adapted, Learner, Outcome
 from mamlbook.fewshot.network import BLOCKS, EPSILON, Network
 from mamlbook.fewshot.tasks import Episodes, labels
 
@@ -125,8 +125,8 @@ def all_examples(
     loss: Loss, inner: Inner, weights: Weights, support: Examples, query: Examples
 ) -> torch.Tensor:
     """The loss on support and query examples together, without adaptation."""
-    both = zip(support, query, strict=True)
-    return loss(weights, tuple(torch.cat(pair) for pair in both))
+    inputs, labels = (torch.cat(pair) for pair in zip(support, query, strict=True))
+    return loss(weights, (inputs, labels))
 
 
 def side_by_side(algorithm: Algorithm) -> Algorithm:
@@ -250,9 +250,9 @@ def backend(algorithm: Algorithm) -> Learner | None:
         return Learner("nal", inner.rate)
     if outer is not after_adaptation:
         return None
-    name = "maml-first" if inner.first_order else "maml"
+    name: Literal["maml", "maml-first"] = "maml-first" if inner.first_order else "maml"
     moved = [inner.adapts(part) for part in algorithm.loss.network.names]
-    for adapted in ("all", "weights", "head", "body"):
+    for adapted in get_args(Adapted):
         learner = Learner(name, inner.rate, adapted, inner.steps)
         if moved == [learner.adapts(part) for part in algorithm.loss.network.names]:
             return learner
@@ -270,6 +270,7 @@ def outer_gradient(
     if learner is None:
         dtype = next(iter(weights.values())).dtype
         return algorithm.gradient(weights, tasks_of(images, episodes, dtype))
+    assert isinstance(algorithm.loss, NetworkLoss)  # or there would be no learner
     network = algorithm.loss.network
     found: Outcome = learners.outer_gradient(
         learner, network, network.vector(weights), images, episodes

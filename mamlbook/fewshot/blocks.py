@@ -113,7 +113,7 @@ def first_backward(block: Block, d_y: torch.Tensor) -> tuple[torch.Tensor, torch
     if block.where is None:
         total = torch.bmm(block.x, d_y.flatten(1, 3))
     else:
-        total = 0
+        total = d_y.new_zeros(())
         step = _together(block)
         for d, where, x in zip(
             d_y.split(step, 1), block.where.split(step, 1), _pieces(block), strict=True

@@ -3,6 +3,7 @@ processes or machines, and always resumably."""
 
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,9 +41,9 @@ def train_group(
         for one, folder, before in zip(together, folders, found, strict=True):
             if not before:
                 training.keep(one, held, folder)
-    how = {"until": until, "threads": threads, "progress": progress and found.count(False) == 1}
+    progress = progress and found.count(False) == 1
     return [
-        training.train([cell], held, folder=folder, **how)
+        training.train([cell], held, folder=folder, until=until, threads=threads, progress=progress)
         for cell, folder in zip(cells, folders, strict=True)
     ]
 
@@ -74,7 +75,7 @@ def train_cells(
     out = out.absolute()  # for a worker that was started in another folder
     with executor(min(workers, len(cells))) as many:
         # A training alone uses all cores, and shows its own progress.
-        how = {"threads": None, "progress": True} if many is None else {}
+        how: dict[str, Any] = {"threads": None, "progress": True} if many is None else {}
         one = partial(_train_cell, out=out, device=device, until=until, **how)
         return run_cells(one, cells, many, partial(_reached, out=out, until=until))
 
@@ -102,8 +103,9 @@ def _train_cell(
     threads: int | None = 1,
     progress: bool = False,
 ) -> Trained:
-    how = {"until": until, "threads": threads, "progress": progress}
-    return train_group([cell], out, device=device, **how)[0]
+    return train_group([cell], out, device=device, until=until, threads=threads, progress=progress)[
+        0
+    ]
 
 
 def _reached(cell: Cell, out: Path, until: int | None) -> float:

@@ -5,6 +5,7 @@ in x, and `d_x_dot` the former of the latter. Groups and sets are as in passes.p
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +45,10 @@ def hessian_vector(
     convolution = convolution or suited(theta.device)
     groups, parts, dots = len(tape.features), network.parts(theta), network.parts(direction)
     stride = network.stride
-    x_dot, kept = None, []
+    x_dot: torch.Tensor | None = None
+    kept: list[
+        tuple[torch.Tensor | None, Any]
+    ] = []  # of each block its input's tangent, and its own
     for index, block in enumerate(tape.blocks):
         weights, scale = parts[3 * index : 3 * index + 2]
         weights_dot, scale_dot, shift_dot = dots[3 * index : 3 * index + 3]

@@ -79,7 +79,8 @@ def running_statistics(
             _, tape = passes.forward(network, weights, x, episodes.shape.ways)
             each = [torch.stack(pair).sum(1) for pair in tape.statistics()]
             sums = [a + b for a, b in zip(sums, each, strict=True)] if sums else each
-    return [tuple((total / count)[:, None].unbind(0)) for total in sums]
+    means = [(total / count)[:, None] for total in sums]
+    return [(mean, variance) for mean, variance in means]
 
 
 def evaluate(
@@ -147,8 +148,7 @@ def evaluate_all(
         (cell,) = each.cells
         changed = Cell(dataclasses.replace(cell.settings, **changes), cell.seed)
         theta = each.theta.to(images.images.device)
-        how = {"statistics": statistics, "iterations": each.iterations}
-        return evaluate(changed, theta, images, **how)
+        return evaluate(changed, theta, images, statistics=statistics, iterations=each.iterations)
 
     together = 1 if images.images.is_cuda else cores()
     with single_threaded(), ThreadPoolExecutor(together) as team:
@@ -255,7 +255,8 @@ def by_steps(trained: Trained, images: ImageSet, count: int, steps: int) -> pd.D
     ):
         for kind, hardness in enumerate(("easy", "hard")):
             only = dataclasses.replace(mixture, hard_probability=float(kind))
-            drawn = only.draw(count, (seeds.evaluation, place), flat.device)[1 + kind]
+            _, *pair = only.draw(count, (seeds.evaluation, place), flat.device)
+            drawn = pair[kind]
             _, accuracy = descent(settings.learner, settings.network, theta, flat, drawn, steps)
             for step, mean in enumerate(100 * accuracy.mean(0)):
                 row = {"split": split, "hardness": hardness, "step": step}

@@ -5,6 +5,7 @@ trained network. The spread of the easy (hard) tasks' is r_E (r_H), the distance
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -40,7 +41,8 @@ def dispersion(
     each split of `setting`, each adapted by `steps` inner steps from the network `trained`,
     whatever it was trained in; all parameters, and those before the head."""
     (cell,) = trained.cells
-    settings, seeds = replace(cell.settings, setting=setting), Seeds.of(cell.seed)
+    changed: dict[str, Any] = {"setting": setting}  # only Omniglot's has one
+    settings, seeds = replace(cell.settings, **changed), Seeds.of(cell.seed)
     problem, flat = settings.problem(images, seeds.split), images.images.flatten(0, 1)
     network, rows = settings.network, []
     before_head = network.size - sum(part[0].numel() for part in network.parts(trained.theta)[-2:])

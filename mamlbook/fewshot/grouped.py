@@ -135,7 +135,7 @@ class _Captured:
             torch.cuda.current_stream().wait_stream(side)
             optimiser.restore(before)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool=known and known.graph.pool()):
+        with torch.cuda.graph(self.graph, pool=known.graph.pool() if known else None):
             self.output = step(*self.inputs)  # recorded, not run
 
     def __call__(self, tensors: list[torch.Tensor]) -> torch.Tensor:

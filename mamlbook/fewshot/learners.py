@@ -13,7 +13,7 @@ steps w_0 = w, ..., w_K it is (I - alpha H_s(w_0) M) ... (I - alpha H_s(w_K-1) M
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -22,6 +22,8 @@ from mamlbook.fewshot import curvature, passes
 from mamlbook.fewshot.convolution import Convolution, Gemm, suited
 from mamlbook.fewshot.network import Network
 from mamlbook.fewshot.tasks import Episodes, labels
+
+Adapted = Literal["all", "weights", "head", "body"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Learner:
 
     algorithm: Literal["maml", "maml-first", "nal"]
     inner_rate: float = 0.1
-    adapted: Literal["all", "weights", "head", "body"] = "all"
+    adapted: Adapted = "all"
     inner_steps: int = 1
 
     def __post_init__(self) -> None:
@@ -45,7 +47,7 @@ class Learner:
             raise InputError(
                 f"The inner rate is {self.inner_rate}; it must be positive and finite."
             )
-        if self.adapted not in ("all", "weights", "head", "body"):
+        if self.adapted not in get_args(Adapted):
             raise InputError(
                 f"adapted is {self.adapted!r}; choose 'all', 'weights', 'head' or 'body'."
             )

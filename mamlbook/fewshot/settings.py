@@ -25,10 +25,13 @@ HARD_ALPHABETS = (
     "Sanskrit", "Bengali", "Braille", "Balinese", "Sylheti", "Oriya", "Kannada", "Ge_ez",
     "Tengwar", "Malay_(Jawi_-_Arabic)",
 )  # fmt: skip
-ARMS = ("wide", "few", "close")  # of the experiment on packing
+Configuration = Literal["text", "lineage", "strided"]
+Setting = Literal["large", "small", "all", "wide", "few", "close"]
+OmniglotAlgorithm = Literal["maml", "maml-first", "anil", "boil", "nal-1", "nal-10"]
+CifarAlgorithm = Literal["maml", "maml-first", "anil", "boil", "nal"]
+ARMS: tuple[Setting, ...] = ("wide", "few", "close")  # of the experiment on packing
 FC100_TEST = ("aquatic_mammals", "insects", "medium_mammals", "people")
 
-Configuration = Literal["text", "lineage", "strided"]
 _TEXT = {
     "optimiser": "sgd", "schedule": "constant", "downsampling": "strided", "activation": "relu",
     "adapted": "all", "rotations": False, "conversion": "grey", "head": "xavier",
@@ -148,6 +151,11 @@ class Common:
         _one_of("schedule", self.schedule, ("constant", "cosine"))
 
     @property
+    def algorithm(self) -> str:
+        """A field of each kind of settings: one of the algorithms of its table."""
+        raise NotImplementedError
+
+    @property
     def particulars(self) -> dict[str, Any]:
         """The settings that bear on training and are not the defaults; not how long it lasts,
         unless the schedule depends on it."""
@@ -175,7 +183,7 @@ class Common:
 
     @property
     def learner(self) -> Learner:
-        algorithm = "nal" if self.algorithm.startswith("nal") else self.algorithm
+        algorithm: Any = "nal" if self.algorithm.startswith("nal") else self.algorithm
         if algorithm in ADAPTED:
             algorithm = "maml"
         return Learner(algorithm, self.inner_rate, self.adapted, self.inner_steps)
@@ -185,11 +193,11 @@ class Common:
 class Omniglot(Common):
     """A cell of Table 1: 5-way tasks of Omniglot's characters (C.4)."""
 
-    setting: Literal["large", "small", "all", "wide", "few", "close"] = "large"
+    setting: Setting = "large"
     """5 hard training and 5 hard test alphabets; one of each, Sanskrit and Bengali; to find the
     hard ones, every alphabet for training; or, to take the causes apart, 5 hard training alphabets
     of the ten permuted, as many characters of them as the first has, and the first alone."""
-    algorithm: Literal["maml", "maml-first", "anil", "boil", "nal-1", "nal-10"] = "maml"
+    algorithm: OmniglotAlgorithm = "maml"
     """MAML (exact or first-order), ANIL (only the head adapts) or BOIL (all but the head) with 1
     shot, NAL adapted with 1 shot or with 10."""
     iterations: int = 20_000
@@ -313,7 +321,7 @@ class Cifar(Common):
 
     p: float = 0.5
     """Probability that a training task is hard."""
-    algorithm: Literal["maml", "maml-first", "anil", "boil", "nal"] = "maml"
+    algorithm: CifarAlgorithm = "maml"
     """MAML (exact or first-order), ANIL (only the head adapts), BOIL (all but the head), or NAL on
     15 samples of a class."""
     iterations: int = 10_000
@@ -375,8 +383,8 @@ class Cifar(Common):
         def mixture(
             name: str, examples: torch.Tensor, shapes: tuple[Shape, Shape], p: float
         ) -> Mixture:
-            families = (Family(shape, (classes[name],), False, examples) for shape in shapes)
-            return Mixture(*families, p, total)
+            easy, hard = (Family(shape, (classes[name],), False, examples) for shape in shapes)
+            return Mixture(easy, hard, p, total)
 
         held = 3 * total // 4
         return Problem(

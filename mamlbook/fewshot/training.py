@@ -12,6 +12,7 @@ import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -185,14 +186,12 @@ class _Run:
         self.cells, self.digest = cells, images.digest
         self.settings = settings = cells[0].settings
         self.network, self.learner = settings.network, settings.learner
-        device = images.images.device
+        self.source, device = images, images.images.device
         self.seeds = [Seeds.of(cell.seed) for cell in cells]
         self.problems: list[Problem] = [
             cell.settings.problem(images, seeds.split)
             for cell, seeds in zip(cells, self.seeds, strict=True)
         ]
-        turned = self.problems[0].training.easy.turned
-        self.images = images.turns() if turned else images.images.flatten(0, 1)
         theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
         rates = torch.tensor([[cell.settings.rate] for cell in cells])
         self.optimiser = Optimiser(
@@ -209,6 +208,13 @@ class _Run:
             self.step = GroupedStep(
                 self.network, self.learner, self.optimiser, self.images, settings.tasks
             )
+
+    @cached_property
+    def images(self) -> torch.Tensor:
+        """uint8 (images, height, width, channels), turned by each right angle if tasks ask for it;
+        made when it is needed, since to look for a checkpoint needs none."""
+        turned = self.problems[0].training.easy.turned
+        return self.source.turns() if turned else self.source.images.flatten(0, 1)
 
     def block(self, start: int, stop: int, team: Executor, asked: Stop) -> int:
         """Iterations start to stop, all of one block; returns the iteration reached, which is
@@ -230,7 +236,7 @@ class _Run:
             return stop
         for step in steps:
             own = slice(step * count, (step + 1) * count)
-            tasks = [(flags[own], *(each[own] for each in pair)) for flags, *pair in drawn]
+            tasks = [(flags[own], easy[own], hard[own]) for flags, easy, hard in drawn]
             self._singly(tasks, course, team)
             done = block * BLOCK + step + 1
             self._check(course[..., 1], f"iteration {done}")
@@ -302,7 +308,7 @@ class _Run:
             {"cell": cell.label, "tasks": _digest(problem.training)}
             for cell, problem in zip(self.cells, self.problems, strict=True)
         ]
-        return {"settings": told, "data": self.digest, "device": self.images.device.type}
+        return {"settings": told, "data": self.digest, "device": self.source.images.device.type}
 
     def course(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""

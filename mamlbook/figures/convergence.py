@@ -1,5 +1,7 @@
 """Figures of the chapter on convergence."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -83,7 +85,11 @@ def rates(rows: pd.DataFrame) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel("distance to $\\mathbf{w}^*$")
     algorithm = rows["algorithm"].iloc[0]
-    style = {"color": COLOURS[algorithm], "marker": MARKERS[algorithm], "markersize": 5}
+    style: dict[str, Any] = {
+        "color": COLOURS[algorithm],
+        "marker": MARKERS[algorithm],
+        "markersize": 5,
+    }
     handles = [
         Line2D([], [], label="tasks drawn again", **style),
         Line2D([], [], label="tasks given", linestyle="--", markerfacecolor="white", **style),

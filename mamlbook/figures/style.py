@@ -6,6 +6,7 @@ colour-blind readers and in grey; lines of a pair also differ in their dashes or
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
@@ -21,7 +22,7 @@ NAMES = {"nal": "NAL", "maml": "MAML"}
 DASHES = {"nal": "--", "maml": "-"}
 MARKERS = {"nal": "s", "maml": "o"}
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "figure.dpi": 100,
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
@@ -42,7 +43,7 @@ STYLE = {
     "svg.hashsalt": "mamlbook",  # the same figure gives the same bytes
 }
 
-HOUSE = ["default", STYLE]
+HOUSE: list[str | dict[str, Any]] = ["default", STYLE]
 
 
 def use_style() -> None:

@@ -52,7 +52,7 @@ def plain_ticks(axes, which: Sequence[str] = ("x", "y")) -> None:
 
 def glyphs(pictures: np.ndarray, contrasts: Sequence[float]) -> Figure:
     """A strip of glyphs for every contrast. pictures (contrasts, glyphs, side, side)."""
-    figure, grid = subplots(*pictures.shape[:2], height=0.75 * len(pictures))
+    figure, grid = subplots(len(pictures), pictures.shape[1], height=0.75 * len(pictures))
     for row, contrast, strip in zip(grid, contrasts, pictures, strict=True):
         for axes, picture in zip(row, strip, strict=True):
             axes.imshow(picture, cmap="gray_r", vmin=0, vmax=1)

@@ -1,6 +1,5 @@
 """The one object of Section 3: a finite mixture of families of linear regression tasks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +19,15 @@ class Environment:
     y = <w*, x> + z with z ~ N(0, nu^2), and its own solution w* has mean mu_k and covariance C_k.
     A family with C_k = 0 is a single task.
 
-    Fields: `weights` p (k,), `covariances` Sigma (k, d, d), `centres` mu (k, d),
-    `spreads` C (k, d, d), `noise` nu^2.
+    Fields, from anything that NumPy reads as an array: `weights` p (k,), `covariances` Sigma
+    (k, d, d), `centres` mu (k, d), `spreads` C (k, d, d), `noise` nu^2.
     Raises InputError, in one sentence, for anything that is not such a mixture.
     """
 
-    weights: ArrayLike
-    covariances: ArrayLike
-    centres: ArrayLike
-    spreads: ArrayLike
+    weights: np.ndarray
+    covariances: np.ndarray
+    centres: np.ndarray
+    spreads: np.ndarray
     noise: float = 0.0
 
     def __post_init__(self) -> None:
@@ -74,8 +73,8 @@ class Environment:
 def two_tasks(
     rho_hard: float,
     rho_easy: float,
-    w_hard: Sequence[float],
-    w_easy: Sequence[float],
+    w_hard: ArrayLike,
+    w_easy: ArrayLike,
     noise: float = 0.0,
 ) -> Environment:
     """Section 3.1: the hard task first, Sigma = rho I, each with probability one half.
@@ -89,13 +88,11 @@ def two_tasks(
             f"got shapes {w_hard.shape} and {w_easy.shape}."
         )
     d = w_hard.size
+    rhos = (("rho_hard", rho_hard), ("rho_easy", rho_easy))
     return Environment(
-        weights=[0.5, 0.5],
-        covariances=[
-            _rho("rho_hard", rho_hard) * np.eye(d),
-            _rho("rho_easy", rho_easy) * np.eye(d),
-        ],
-        centres=[w_hard, w_easy],
+        weights=np.array([0.5, 0.5]),
+        covariances=np.stack([_rho(*rho) * np.eye(d) for rho in rhos]),
+        centres=np.stack([w_hard, w_easy]),
         spreads=np.zeros((2, d, d)),
         noise=noise,
     )
@@ -119,14 +116,12 @@ def easy_and_hard(
     for name, r in (("r_hard", r_hard), ("r_easy", r_easy)):
         if not r >= 0:
             raise InputError(f"{name} is a variance and cannot be negative, got {r:g}.")
+    rhos = (("rho_hard", rho_hard), ("rho_easy", rho_easy))
     return Environment(
-        weights=[0.5, 0.5],
-        covariances=[
-            _rho("rho_hard", rho_hard) * np.eye(d),
-            _rho("rho_easy", rho_easy) * np.eye(d),
-        ],
-        centres=[np.full(d, float(R)), np.zeros(d)],
-        spreads=[r_hard * np.eye(d), r_easy * np.eye(d)],
+        weights=np.array([0.5, 0.5]),
+        covariances=np.stack([_rho(*rho) * np.eye(d) for rho in rhos]),
+        centres=np.stack([np.full(d, float(R)), np.zeros(d)]),
+        spreads=np.stack([r_hard * np.eye(d), r_easy * np.eye(d)]),
         noise=noise,
     )
 

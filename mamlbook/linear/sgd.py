@@ -87,7 +87,7 @@ def expected_shares(env: Environment, emphasis: Sequence[float], batch: int) -> 
     for counts in itertools.product(range(batch + 1), repeat=env.weights.size):
         if sum(counts) == batch:
             ways = math.factorial(batch) / math.prod(map(math.factorial, counts))
-            weight = counts * emphasis
+            weight = np.array(counts) * emphasis
             shares += ways * np.prod(env.weights**counts) * weight / weight.sum()
     return shares
 

@@ -52,12 +52,12 @@ def trained(
     """
     if alpha is not None:
         check_step(alpha, n2)
-    given = isinstance(tasks, np.ndarray)
-    total = tasks.size if given else tasks
+    families = tasks if isinstance(tasks, np.ndarray) else None
+    total = int(tasks) if families is None else families.size
     check_counts(n1=n1, tasks=total, tau=tau, repeats=repeats)
     if alpha is not None:
         check_counts(n2=n2)
-    if given and np.any(env.spreads):
+    if families is not None and np.any(env.spreads):
         raise InputError("Given tasks are named by their families, so these must have spread 0.")
     if (samples := total * tau * n1) < env.dimension:
         raise InputError(
@@ -65,14 +65,14 @@ def trained(
             "draw more tasks or samples."
         )
     stream = TaskStream([env], rng)
-    matrix, right = 0, 0
+    matrix, right = np.zeros(()), np.zeros(())
     at_once = max(1, TOGETHER // repeats)
     for start in range(0, total, at_once):
         count = min(at_once, total - start)
-        if given:
-            families = tasks[start : start + count, None, None]
-            w_star = np.repeat(env.centres[families], repeats, axis=2)
-            block = Tasks(families, w_star, stream.data_roots[0, families], stream.noise)
+        if families is not None:
+            those = families[start : start + count, None, None]
+            w_star = np.repeat(env.centres[those], repeats, axis=2)
+            block = Tasks(those, w_star, stream.data_roots[0, those], stream.noise)
         else:
             block = stream.tasks((count, 1, repeats))
         for _ in range(tau):

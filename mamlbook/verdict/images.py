@@ -1,6 +1,7 @@
 """The claims of Section 5 and of Appendices C.4 and C.5."""
 
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -388,7 +389,7 @@ for where, page, item, nal in (
     ("C.5", "cifar", "cifar_rates", "nal"),
 ):
     for name, algorithm, rate in (("MAML", "maml", 1e-3), ("NAL", nal, 1e-6)):
-        judge = partial(searched, item, algorithm, rate)
+        judge: Any = partial(searched, item, algorithm, rate)
         judge.__name__ = f"{item}_{algorithm}"
         claim(where, f"Of five outer rates, {power(rate)} is the best for {name}.", page, item)(
             judge

@@ -538,7 +538,7 @@ def initializations(
     at = rows(item).set_index("panel")
     where = at[["w1", "w2"]].astype(float)
     pairs = ("ab", "cd")
-    apart = {two: np.linalg.norm(where.loc[two[0]] - where.loc[two[1]]) for two in pairs}
+    apart = {two: float(np.linalg.norm(where.loc[two[0]] - where.loc[two[1]])) for two in pairs}
     ratio = {two: at.loc[two[0], "maml_loss"] / at.loc[two[1], "maml_loss"] for two in pairs}
     return where.to_numpy(), apart, ratio
 

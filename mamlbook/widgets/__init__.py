@@ -139,7 +139,7 @@ class OwnTasks(anywidget.AnyWidget):
     _esm = _script("algebra", "diagnose", "table", "own")
     _css = STYLE + (HERE / "own.css").read_text(encoding="utf-8")
     examples = traitlets.Dict().tag(sync=True)
-    coverages = traitlets.List().tag(sync=True)
+    coverages: traitlets.List = traitlets.List().tag(sync=True)
 
     @traitlets.default("coverages")
     def _coverages(self) -> list[dict[str, float]]:

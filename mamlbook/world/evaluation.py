@@ -1,6 +1,6 @@
 """What a pair of networks does on test tasks: four risks, implied positions, tangent kernels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ def task_set(setting: Setting, seed: int, tasks: int, stream: str = "test") -> T
 
 
 def risks(
-    network: Network,
+    network: Callable[[Weights, Tensor], Tensor],
     functions: Sequence[Weights],
     kernels: Sequence[Weights],
     test: TaskSet,

@@ -40,7 +40,7 @@ class Network:
     def shapes(self) -> list[tuple[int, ...]]:
         """The shapes of its weights, the readout last; each layer's bias follows its matrix."""
         if self.kind == "dense":
-            layers = [(self.side**2, HIDDEN), (HIDDEN, HIDDEN)]
+            layers: list[tuple[int, ...]] = [(self.side**2, HIDDEN), (HIDDEN, HIDDEN)]
         else:
             layers = [(CHANNELS[0], 1, 5, 5), (CHANNELS[1], CHANNELS[0], 3, 3)]
         flat = HIDDEN if self.kind == "dense" else CHANNELS[1] * (self.side // 4) ** 2

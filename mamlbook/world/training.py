@@ -192,7 +192,7 @@ def _optimizer(recipe: Recipe, moving: Weights, rate: float) -> torch.optim.Opti
 
 def _clip(moving: Weights) -> None:
     """Scale each network's own gradient down to the norm CLIP."""
-    squares = sum(w.grad.flatten(1).pow(2).sum(1) for w in moving)
+    squares = sum((w.grad.flatten(1).pow(2).sum(1) for w in moving), start=torch.zeros(()))
     scale = (CLIP / squares.sqrt()).clamp(max=1)
     for w in moving:
         w.grad *= scale.reshape(-1, *[1] * (w.ndim - 1))

@@ -19,9 +19,11 @@ from mamlbook.errors import InputError, stop_wanted, stoppable
 from tools import ROOT
 
 SMALL = (
-    "--seeds 3 --filters 1 --tasks 1 --targets 1 --evaluation-tasks 20 --iterations 2200 "
+    "--seeds 3 --filters 1 --tasks 1 --targets 1 --evaluation-tasks 20 --iterations 500 "
     "--optimiser adam"
 )
+# The workers keep more checkpoints than once a minute, so that trainings of seconds have some.
+OFTEN = "from mamlbook.fewshot import checkpoints, cells\n\ncheckpoints.KEPT = 100\n"
 
 
 def free_port() -> int:
@@ -63,11 +65,13 @@ def test_the_documented_cluster_loses_nothing(tmp_path, real_data):
 
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     heard = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    (tmp_path / "often.py").write_text(OFTEN)
+    worker += ["--preload", str(tmp_path / "often.py")]
     servers = [begin([*command, "--no-dashboard"], **quiet) for command in (scheduler, worker)]
     try:
         first = begin(train, **heard)
         kept = tmp_path / "runs"
-        wait_until(lambda: any(kept.glob("*/00002000.json")), first)
+        wait_until(lambda: any(kept.glob("*/00000100.json")), first)
         os.killpg(first.pid, signal.SIGINT)
         _, said = first.communicate(timeout=90)
         assert first.returncode == 128 + signal.SIGINT, said
@@ -87,7 +91,7 @@ def test_the_documented_cluster_loses_nothing(tmp_path, real_data):
             for process in [psutil.Process(server.pid), *psutil.Process(server.pid).children(True)]:
                 process.kill()
             server.wait()
-    alone = train[: train.index("--cluster")] + shlex.split(f"--out alone --workers 2 {SMALL}")
+    alone = train[: train.index("--cluster")] + shlex.split(f"--out alone {SMALL}")
     subprocess.run(alone, cwd=tmp_path, env=env, check=True, **quiet)
     rows = sorted((tmp_path / "alone").glob("*.csv"))
     assert len(rows) == 3

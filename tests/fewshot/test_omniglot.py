@@ -95,6 +95,7 @@ def test_a_configuration_s_table_and_its_causes():
     assert len(arrays["accuracy"]) == len(rows)
     assert set(rows["optimiser"]) == {"adam"}
     figures.table1_lineage(rows, arrays)
+    tiny["seeds"] = 1
     rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))
     assert set(rows["split"]) == {"train", "validation"} and (rows["distance"] > 0).all()
     assert len(rows.value_counts(["configuration", "algorithm", "optimiser", "outer_rate"])) == 16
@@ -105,7 +106,7 @@ def test_a_configuration_s_table_and_its_causes():
 
 
 def test_the_arms_differ_in_what_they_say(characters):
-    rows, arrays = causes.packing(causes.Packing(**TINY | {"filters": 2}))
+    rows, arrays = causes.packing(causes.Packing(**TINY | {"filters": 2, "seeds": 1}))
     assert set(rows["setting"]) == set(ARMS) and set(rows["split"]) == {"test", "test-5"}
     figures.packing(rows, arrays)
     held = images.load("omniglot-binary")
