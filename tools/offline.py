@@ -5,6 +5,8 @@ anywidget's module from the installed package. vendor/ is not named _static beca
 puts every script under that name into every page.
 """
 
+import base64
+import json
 import shutil
 from pathlib import Path
 
@@ -13,11 +15,11 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import SphinxError
 
+from mamlbook.widgets.weights import packed
 from tools import ROOT
 
 ASSETS = Path(__file__).parent / "assets"
 WIDGETS = ROOT / "mamlbook" / "widgets"
-OPENING = ASSETS / "opening.js"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -77,11 +79,43 @@ def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:
         static = Path(app.outdir) / "_static"
         module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
         shutil.copyfile(module, static / "anywidget.js")
-        # The first page is no notebook: its picture is the first chapter's, as a classic script.
-        parts = [*(WIDGETS / f"{name}.js" for name in ("kit", "linear", "hardness")), OPENING]
-        text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
-        text = text.replace("export default { render };", "")
-        (static / "opening.js").write_text(f"(() => {{\n{text}\n}})();\n", encoding="utf-8")
-        shutil.copyfile(WIDGETS / "widget.css", static / "widget.css")
+        # The first page is no notebook: its pictures are two chapters', as classic scripts.
+        _classic(static / "opening.js", "linear", "hardness", "opening")
+        _classic(
+            static / "live.js", "network", "live", "first", prelude=_live_networks(static / "live")
+        )
+        style = "".join(_read(WIDGETS / f"{name}.css") for name in ("widget", "live"))
+        (static / "widget.css").write_text(style, encoding="utf-8")
         # 1.5 MB to draw the icons that the theme's style sheet draws from its font as well.
         (static / "scripts" / "fontawesome.js").write_text("// see tools/offline.py\n")
+
+
+def _classic(path: Path, *names: str, prelude: str = "") -> None:
+    """Write widgets' scripts, the last of which is ours, as one that no module loader needs."""
+    parts = [*(WIDGETS / f"{name}.js" for name in ("kit", *names[:-1]))]
+    parts += [ASSETS / "lone.js", ASSETS / f"{names[-1]}.js"]
+    text = "\n".join(map(_read, parts)).replace("export default { render };", "")
+    path.write_text(f"(() => {{\n{prelude}{text}\n}})();\n", encoding="utf-8")
+
+
+def _live_networks(folder: Path) -> str:
+    """Write the weights of the Omniglot chapter's live network, for pages to fetch, and as scripts,
+    which are all that a page opened from a file may load. Return the widget's state, with MAML and
+    NAL alone, for the first page."""
+    stored = json.loads(_read(ROOT / "chapters" / "omniglot.ipynb"))["metadata"]["widgets"]
+    models = stored["application/vnd.jupyter.widget-state+json"]["state"].values()
+    (state,) = [m["state"] for m in models if {"networks", "rate"} <= set(m["state"])]
+    folder.mkdir(exist_ok=True)
+    for network in state["networks"].values():
+        if name := network.get("weights"):
+            data = packed(name, network["seed"])
+            (folder / f"{name}.f16").write_bytes(data)
+            text = f'(window.mbWeights ??= {{}})["{name}"] = "{base64.b64encode(data).decode()}";\n'
+            (folder / f"{name}.js").write_text(text, encoding="utf-8")
+    networks = {name: state["networks"][name] for name in ("MAML", "NAL-1")}
+    kept = {"networks": networks, **{name: state[name] for name in ("tasks", "steps", "rate")}}
+    return f"const STATE = {json.dumps(kept)};\n"
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

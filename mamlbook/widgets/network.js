@@ -102,7 +102,8 @@ function engine() {
         for (let column = 0; column < side; column += 1)
           for (let dr = -1; dr <= 1; dr += 1)
             for (let dc = -1; dc <= 1; dc += 1, to += channels) {
-              const [r, c] = [row + dr, column + dc];
+              const r = row + dr;
+              const c = column + dc;
               if (r < 0 || r >= side || c < 0 || c >= side) continue;
               const from = ((image * side + r) * side + c) * channels;
               for (let k = 0; k < channels; k += 1) out[to + k] = x[from + k];
@@ -132,11 +133,16 @@ function engine() {
       const h = product(columns, weights, m, FILTERS, 9 * channels, new Float32Array(m * FILTERS));
       const s = new Float64Array(FILTERS);
       const mean = new Float64Array(FILTERS);
-      for (let p = 0; p < h.length; p += FILTERS) for (let f = 0; f < FILTERS; f += 1) mean[f] += h[p + f];
-      for (let f = 0; f < FILTERS; f += 1) mean[f] /= m;
       for (let p = 0; p < h.length; p += FILTERS)
-        for (let f = 0; f < FILTERS; f += 1) s[f] += (h[p + f] - mean[f]) ** 2;
-      for (let f = 0; f < FILTERS; f += 1) s[f] = 1 / Math.sqrt(s[f] / m + EPSILON);
+        for (let f = 0; f < FILTERS; f += 1) {
+          const value = h[p + f];
+          mean[f] += value;
+          s[f] += value * value;
+        }
+      for (let f = 0; f < FILTERS; f += 1) {
+        mean[f] /= m;
+        s[f] = 1 / Math.sqrt(s[f] / m - mean[f] * mean[f] + EPSILON);
+      }
       for (let p = 0; p < h.length; p += FILTERS)
         for (let f = 0; f < FILTERS; f += 1) h[p + f] = (h[p + f] - mean[f]) * s[f];
       const half = side >> 1;
@@ -148,11 +154,15 @@ function engine() {
           for (let column = 0; column < half; column += 1)
             for (let f = 0; f < FILTERS; f += 1, to += 1) {
               const corner = ((image * side + 2 * row) * side + 2 * column) * FILTERS + f;
-              let [best, place] = [-Infinity, corner];
+              let best = -Infinity;
+              let place = corner;
               for (let k = 0; k < 4; k += 1) {
                 const from = corner + ((k >> 1) * side + (k & 1)) * FILTERS;
                 const y = scale[f] * h[from] + shift[f];
-                if (y > best) [best, place] = [y, from];
+                if (y > best) {
+                  best = y;
+                  place = from;
+                }
               }
               output[to] = best > 0 ? best : SLOPE * best;
               where[to] = place;
@@ -269,23 +279,20 @@ function engine() {
     return theta;
   }
 
-  /** theta from `mamlbook.fewshot.compact`: whole numbers of 8 bits times a scale for each row of a
-   * matrix, vectors as they are; with a `seed`, the difference from its initialization. */
-  function decoded(text, seed) {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const scales = PARTS.reduce((sum, { rows, columns }) => sum + (rows > 1 ? rows : columns), 0);
-    const exact = new Float32Array(bytes.buffer, 0, scales);
-    const whole = new Int8Array(bytes.buffer, 4 * scales);
+  /** theta of `mamlbook.widgets.weights.encoded`, without its gzip: float16 numbers by their places
+   * in order, of some networks those minus the places of the initialization of `seed`. */
+  function decoded(bytes, seed) {
     const theta = new Float32Array(SIZE);
-    let [row, from] = [0, 0];
-    for (const { at, rows, columns } of PARTS)
-      if (rows === 1) for (let i = 0; i < columns; i += 1) theta[at + i] = exact[row++];
-      else
-        for (let r = 0; r < rows; r += 1, row += 1)
-          for (let i = 0; i < columns; i += 1) theta[at + r * columns + i] = whole[from++] * exact[row];
-    if (seed !== undefined) {
-      const start = initial(seed);
-      for (let i = 0; i < SIZE; i += 1) theta[i] += start[i];
+    const start = bytes[0] ? new Int32Array(initial(seed).buffer) : undefined;
+    for (let i = 0; i < SIZE; i += 1) {
+      const code = (bytes[1 + i] << 8) | bytes[1 + SIZE + i];
+      let place = (code >> 1) ^ -(code & 1);
+      if (start) {
+        const near = Math.max(0, (start[i] & 0x7fffffff) - (112 << 23)) >> 13;
+        place = ((place + (start[i] < 0 ? -near : near)) << 16) >> 16;
+      }
+      const [power, rest] = [Math.abs(place) >> 10, Math.abs(place) & 1023];
+      theta[i] = Math.sign(place) * (power ? 2 ** (power - 15) * (1 + rest / 1024) : 2 ** -24 * rest);
     }
     return theta;
   }
@@ -304,7 +311,7 @@ function engine() {
     const kept = {};
     self.onmessage = ({ data }) => {
       if (data.network) {
-        networks[data.name] = data.network.data ? decoded(data.network.data, data.network.seed) : initial(data.network.seed);
+        networks[data.name] = data.network.bytes ? decoded(data.network.bytes, data.network.seed) : initial(data.network.seed);
         return;
       }
       const { id, name, support, query, rate, steps } = data;

@@ -3,20 +3,6 @@
 const [EQUAL, HARD, SECONDS] = [1, 0.25, 4.5];
 const FIGURE2 = { m: 2000, d: 10, alpha: 1, distance: 2 * Math.sqrt(10) };
 
-/** A widget's model without a kernel. */
-function lone(values) {
-  const listeners = [];
-  return {
-    get: (name) => values[name],
-    set: (name, value) => {
-      values[name] = value;
-      listeners.forEach(([event, hear]) => event === `change:${name}` && hear());
-    },
-    on: (event, hear) => listeners.push([event, hear]),
-    save_changes: () => {},
-  };
-}
-
 function picture({ rho_hard }) {
   const { half, after, nal, maml, ratio } = solve({ ...FIGURE2, rho_hard });
   const box = axes({
