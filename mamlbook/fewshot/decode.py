@@ -7,8 +7,9 @@ import tarfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,12 +95,12 @@ def _nearest(original: Image.Image) -> np.ndarray:
 def _omniglot(files: tuple[Path, ...], small: Callable[[Image.Image], np.ndarray]) -> Decoded:
     drawings: dict[tuple[str, str], dict[str, bytes]] = {}
     for file in files:
-        with _said(file), zipfile.ZipFile(file) as archive:
-            for name in archive.namelist():
-                parts = name.split("/")
+        with _said(file):
+            for parts, read in _members(file):
+                name = parts[-1].lower()
                 if name.endswith(".png") and len(parts) >= 3:
                     character = drawings.setdefault((parts[-3], parts[-2]), {})
-                    character[parts[-1].rpartition("_")[2]] = archive.read(name)
+                    character[name.rpartition("_")[2]] = read()
     digest = hashlib.sha256()
     images = np.empty((len(drawings), 20, 28, 28, 1), np.uint8)
     for index, (character, held) in enumerate(sorted(drawings.items())):
@@ -135,8 +136,13 @@ def cifar100(files: tuple[Path, ...]) -> Decoded:
     digest covers the two files' records in their order.
     """
     if len(files) == 1:
-        with _said(files[0]), tarfile.open(files[0]) as archive:
-            blobs = [_member(archive, name) for name in ("train.bin", "test.bin")]
+        with _said(files[0]):
+            held = {
+                parts[-1].lower(): read()
+                for parts, read in _members(files[0])
+                if parts[-1].lower() in ("train.bin", "test.bin")
+            }
+            blobs = [held[name] for name in ("train.bin", "test.bin")]
     else:
         blobs = []
         for file in files:
@@ -193,8 +199,30 @@ class _said:
             ) from None
 
 
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    stream = archive.extractfile(f"cifar-100-binary/{name}")
+def _members(file: Path) -> Iterator[tuple[list[str], Callable[[], bytes]]]:
+    """The files in a zip or tar archive, whatever its suffix and compression: the parts of each
+    one's name, and what reads it. Without what macOS adds: `__MACOSX`, `._name`, `.DS_Store`."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                if not name.endswith("/") and (parts := _own(name)):
+                    yield parts, partial(archive.read, name)
+        return
+    with tarfile.open(file) as archive:
+        for member in archive:
+            if (member.isfile() or member.islnk() or member.issym()) and (
+                parts := _own(member.name)
+            ):
+                yield parts, partial(_extracted, archive, member)
+
+
+def _own(name: str) -> list[str] | None:
+    parts = [part for part in name.split("/") if part != "."]
+    return None if "__MACOSX" in parts or parts[-1].startswith(".") else parts
+
+
+def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
     if stream is None:
-        raise KeyError(name)
+        raise KeyError(member.name)
     return stream.read()

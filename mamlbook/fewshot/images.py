@@ -73,6 +73,10 @@ _LAKE = "https://github.com/brendenlake/omniglot/raw/master/python/"
 _LAKE_MIRROR = "https://cdn.jsdelivr.net/gh/brendenlake/omniglot@master/python/"
 _CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
 _OMNIGLOT_FILES = ("images_background.zip", "images_evaluation.zip")
+_OMNIGLOT_PACKED = (
+    _OMNIGLOT_FILES,
+    ("images_background.tar.gz", "images_evaluation.tar.gz"),
+)
 _OMNIGLOT_UPSTREAM = {
     "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
     "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
@@ -82,7 +86,7 @@ _OMNIGLOT_DIGEST = "308ac7ccbf96c742c7087faf6866e19deb5e15033216577fc806ecb136c5
 SOURCES = {
     "omniglot": Source(
         "omniglot",
-        files=(_OMNIGLOT_FILES,),
+        files=_OMNIGLOT_PACKED,
         upstream=_OMNIGLOT_UPSTREAM,
         urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
         digest=_OMNIGLOT_DIGEST,
@@ -90,7 +94,7 @@ SOURCES = {
     ),
     "omniglot-binary": Source(
         "omniglot-binary",
-        files=(_OMNIGLOT_FILES,),
+        files=_OMNIGLOT_PACKED,
         upstream=_OMNIGLOT_UPSTREAM,
         urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
         digest=_OMNIGLOT_DIGEST,
@@ -101,6 +105,7 @@ SOURCES = {
         "cifar100",
         files=(
             ("cifar-100-binary.tar.gz",),
+            ("cifar-100-binary.zip",),
             ("train.bin", "test.bin"),
             ("train.bin.xz", "test.bin.xz"),
         ),

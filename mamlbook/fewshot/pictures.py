@@ -15,8 +15,12 @@ Preparation = Literal["rgb", "grey", "binary"]
 
 
 def files(folder: Path) -> list[Path]:
-    """The pictures of a folder by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    """The pictures of a folder by name; not what macOS adds to it, `._name`."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def read(paths: Sequence[str | Path], side: int, preparation: Preparation) -> np.ndarray:

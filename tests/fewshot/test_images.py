@@ -139,6 +139,89 @@ def test_a_missing_drawing_is_told(tmp_path):
         decode.omniglot(files)
 
 
+def repacked(files, out, change, kind=zipfile.ZIP_DEFLATED):
+    """The same files under other names, in a zip archive, or, with kind "gz" and the like, a tar;
+    with `macos` in `change`, what macOS adds."""
+    written = []
+    for file in files:
+        with zipfile.ZipFile(file) as archive:
+            held = {change(name): archive.read(name) for name in archive.namelist()}
+        first = next(iter(held))
+        held |= {
+            f"__MACOSX/{first.rpartition('/')[0]}/._{name.rpartition('/')[2]}": b"\0\5\x16\7"
+            for name in held
+        }
+        held |= {f"{name.rpartition('/')[0]}/._0001_01.png": b"\0\5\x16\7" for name in [*held]}
+        held |= {".DS_Store": b"\0", f"{first.partition('/')[0]}/.DS_Store": b"\0"}
+        if isinstance(kind, int):
+            path = out / file.name
+            with zipfile.ZipFile(path, "w", kind) as archive:
+                archive.mkdir("empty")
+                for name, data in held.items():
+                    archive.writestr(name, data)
+        else:
+            path = out / f"{file.stem}.tar.gz"
+            with tarfile.open(path, f"w:{kind}") as archive:
+                for name, data in held.items():
+                    member = tarfile.TarInfo(f"./{name}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+        written.append(path)
+    return tuple(written)
+
+
+LAYOUTS = {
+    "as published": lambda name: name,
+    "without its top folder": lambda name: name.partition("/")[2],
+    "in two more folders": lambda name: f"data/omniglot/{name}",
+    "suffixes in capitals": lambda name: name.replace(".png", ".PNG"),
+}
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, "gz", "xz"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_omniglot_repacked_in_every_common_way(small, tmp_path, monkeypatch, layout, kind):
+    files, cache, asked = small
+    expected = images.load("omniglot").images
+    for path in cache.iterdir():
+        path.unlink()
+    again = tmp_path / "again"
+    again.mkdir()
+    repacked(files, again, LAYOUTS[layout], kind)
+    monkeypatch.setenv("MAMLBOOK_DATA", str(again))
+    assert torch.equal(images.load("omniglot").images, expected)
+    assert not asked
+
+
+@pytest.mark.parametrize("name", ["cifar-100-binary.tar.gz", "cifar-100-binary.zip"])
+@pytest.mark.parametrize("top", ["", "cifar-100-binary/"])
+def test_cifar_repacked_in_every_common_way(records, tmp_path, monkeypatch, name, top):
+    """Stored: to compress 180 MB takes seconds; the compression is the library's affair."""
+    digest = hashlib.sha256(records[0] + records[1]).hexdigest()
+    source = dataclasses.replace(images.SOURCES["cifar100"], digest=digest)
+    monkeypatch.setitem(images.SOURCES, "cifar100", source)
+    monkeypatch.setenv("MAMLBOOK_DATA", str(tmp_path))
+    monkeypatch.setattr(images.pooch, "os_cache", lambda name: tmp_path / "cache")
+    held = {
+        f"{top}train.bin": records[0],
+        f"{top}._train.bin": b"\0",
+        f"__MACOSX/{top}test.bin": b"\0",
+        f"{top}TEST.bin": records[1],
+        f"{top}fine_label_names.txt": b"apple",
+    }
+    if name.endswith("zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for inner, data in held.items():
+                archive.writestr(inner, data)
+    else:
+        with tarfile.open(tmp_path / name, "w") as archive:
+            for inner, data in held.items():
+                member = tarfile.TarInfo(inner)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    assert images.load("cifar100").digest == digest
+
+
 @pytest.fixture(scope="module")
 def records() -> list[bytes]:
     """CIFAR-100's two files with random pixels; fine label f has the coarse label f // 5."""
