@@ -25,6 +25,7 @@ usage: python -m mamlbook COMMAND
   list                  every figure and table, where its record is, and what it costs
   reproduce ITEM        compute a figure or table; --help after ITEM shows its settings
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
+  train folder PATH     the same on a folder of class folders of your own pictures
   diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
   adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
   export omniglot|cifar write a trained cell as a model: weights and a card
@@ -171,7 +172,7 @@ def reproduce(arguments: list[str]) -> int:
 
 
 def train(arguments: list[str]) -> int:
-    """Train and evaluate networks of Section 5: `train omniglot` or `train cifar`."""
+    """Train and evaluate networks: `train omniglot`, `train cifar` or `train folder PATH`."""
     try:
         from mamlbook.fewshot import command
     except ModuleNotFoundError as missing:
@@ -179,6 +180,7 @@ def train(arguments: list[str]) -> int:
     kinds: dict[str, Callable[..., None]] = {
         "omniglot": command.omniglot,
         "cifar": command.cifar,
+        "folder": command.folder,
     }
     if not arguments:
         raise InputError(f"`train` needs one of {', '.join(kinds)}.")

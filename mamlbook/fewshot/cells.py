@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot import checkpoints, images, training
+from mamlbook.fewshot import checkpoints, training
 from mamlbook.fewshot.settings import Cell
 from mamlbook.fewshot.training import Trained
 from mamlbook.jobs import check_workers, executor, run_cells, site
@@ -26,7 +26,7 @@ def train_group(
 ) -> list[Trained]:
     """Train cells that are alike, together, or continue them, until the outer step `until`;
     `out/LABEL/` keeps each."""
-    held = images.load(cells[0].settings.data, device)
+    held = cells[0].settings.load(device)
     folders = [out / label(cell, device) for cell in cells]
     found = [
         training.finished(cell, held, folder, until)
@@ -84,9 +84,9 @@ def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) ->
     """InputError, before any cell is trained, if one of them cannot be trained to its end: the
     folder is a file or cannot be written, or a checkpoint is past the length or another run's."""
     check_folder(out)
-    load = cache(images.load)
+    load = cache(lambda settings: settings.load(device))
     for cell in cells:
-        training.finished(cell, load(cell.settings.data, device), out / label(cell, device), until)
+        training.finished(cell, load(cell.settings), out / label(cell, device), until)
 
 
 def label(cell: Cell, device: str) -> str:

@@ -111,6 +111,8 @@ def evaluate(
     for place, (split, mixture) in enumerate(problem.evaluation.items()):
         drawn = mixture.draw(settings.evaluation_tasks, (seeds.evaluation, place), device)
         for kind, hardness in enumerate(("easy", "hard")):
+            if mixture.hard_probability == 1 - kind:  # there are no such tasks
+                continue
             chosen = torch.from_numpy(np.flatnonzero(drawn[0] == kind)).to(device)
             right = 100 * accuracies(
                 learner, network, theta, flat, drawn[1 + kind][chosen], steps, statistics=kept

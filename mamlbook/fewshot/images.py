@@ -159,11 +159,13 @@ def from_folder(
     preparation: pictures.Preparation = "rgb",
     *,
     examples: int | None = None,
+    least: tuple[int, int] = (1, 0),
 ) -> ImageSet:
     """The classes PATH/CLASS/*.png, or PATH/GROUP/CLASS/*.png, each picture `prepared`.
 
     `examples`: images of each class, the first in the order of their names; by default as many as
-    the smallest class has. A class's group is the folder around it; without one, the class itself.
+    the smallest class has. least: support and query images that a task needs of each class. A
+    class's group is the folder around it; without one, the class itself.
     The digest is of the prepared images and the names of their classes.
     Raises DataError, in one sentence, if there is no class, too few images or a damaged one.
     """
@@ -171,7 +173,9 @@ def from_folder(
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give one that holds a folder for each class.")
     classes = {
-        folder: pictures.files(folder) for folder in sorted(root.rglob("*")) if folder.is_dir()
+        folder: pictures.files(folder)
+        for folder in sorted(root.rglob("*"))
+        if folder.is_dir() and "__MACOSX" not in folder.relative_to(root).parts
     }
     classes = {folder: held for folder, held in classes.items() if held}
     if not classes:
@@ -181,10 +185,22 @@ def from_folder(
         )
     scarce = min(classes, key=lambda folder: len(classes[folder]))
     count = examples or len(classes[scarce])
+    if len(classes[scarce]) < sum(least):
+        raise DataError(
+            f"The class {scarce.relative_to(root)} has {len(classes[scarce])} images, but "
+            f"{least[0]} shots and {least[1]} targets need {sum(least)}: add images, ask for fewer "
+            "shots or targets, or move the folder away."
+        )
     if len(classes[scarce]) < count:
         raise DataError(
             f"The class {scarce.relative_to(root)} has {len(classes[scarce])} images, not {count}; "
             "ask for fewer examples or move the folder away."
+        )
+    if found := pictures.unlike([path for held in classes.values() for path in held[:count]]):
+        warnings.warn(
+            "{} is {} x {} pixels and {} {} x {}; all are stretched to {side} x {side}: crop them "
+            "first if that harms them.".format(*found, side=side),
+            stacklevel=2,
         )
     images = np.stack([pictures.read(held[:count], side, preparation) for held in classes.values()])
     names = tuple(folder.relative_to(root).as_posix() for folder in classes)

@@ -23,6 +23,25 @@ def files(folder: Path) -> list[Path]:
     )
 
 
+def unlike(paths: Sequence[Path]) -> tuple[Path, int, int, Path, int, int] | None:
+    """The widest and the tallest picture, each with its width and height, if their proportions
+    differ by more than a tenth; else None. What cannot be read is left to `prepared`."""
+    sizes = {}
+    for path in paths:
+        try:
+            with opened(path) as picture:
+                sizes[path] = picture.size
+        except UNREADABLE:
+            continue
+    if not sizes:
+        return None
+    ratio = {path: width / height for path, (width, height) in sizes.items()}
+    wide, tall = max(ratio, key=ratio.__getitem__), min(ratio, key=ratio.__getitem__)
+    if ratio[wide] <= 1.1 * ratio[tall]:
+        return None
+    return wide, *sizes[wide], tall, *sizes[tall]
+
+
 def read(paths: Sequence[str | Path], side: int, preparation: Preparation) -> np.ndarray:
     """Pictures, prepared: uint8 (n, side, side, channels)."""
     return np.stack([prepared(path, side, preparation) for path in paths])
@@ -42,7 +61,9 @@ def prepared(path: str | Path, side: int, preparation: Preparation) -> np.ndarra
         with opened(path) as picture:
             image = ImageOps.exif_transpose(picture).convert("RGBA")
     except UNREADABLE as error:
-        raise DataError(f"The picture {path} cannot be read ({error}).") from None
+        raise DataError(
+            f"The picture {path} cannot be read ({error}); replace it or move it away."
+        ) from None
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if preparation == "rgb":
         return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))

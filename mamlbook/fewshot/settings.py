@@ -1,21 +1,26 @@
-"""What is run in Section 5: settings of an Omniglot or a CIFAR cell, and the tasks they stand for.
+"""What is trained: settings of an Omniglot or a CIFAR cell, or of images of one's own, and the
+tasks they stand for.
 
-A cell is one line of Table 1 or 2 for one seed. Its seed derives four independent ones: of the
-split into training and test classes, of the initial weights, of the training tasks and of the
-evaluation tasks.
+A cell is one line of Table 1 or 2, or one network of one's own, for one seed. Its seed derives
+four independent ones: of the split into training and test classes, of the initial weights, of the
+training tasks and of the evaluation tasks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+import tyro
 
 from mamlbook.errors import InputError, check_count
+from mamlbook.fewshot import images as data
 from mamlbook.fewshot.images import ImageSet
 from mamlbook.fewshot.learners import Learner
 from mamlbook.fewshot.network import Network
+from mamlbook.fewshot.pictures import Preparation
 from mamlbook.fewshot.tasks import Family, Mixture, Shape
 
 # Sanskrit and Bengali, which the paper names, and of the others the eight of lowest accuracy after
@@ -159,7 +164,7 @@ class Common:
     def particulars(self) -> dict[str, Any]:
         """The settings that bear on training and are not the defaults; not how long it lasts,
         unless the schedule depends on it."""
-        apart = ["evaluation_tasks", "steps", "setting", "p", "algorithm"]
+        apart = ["evaluation_tasks", "steps", "setting", "p", "algorithm", "path"]
         if self.schedule == "constant":
             apart.append("iterations")
         chosen = configured(self.configuration, self.algorithm)
@@ -180,6 +185,10 @@ class Common:
     @property
     def _paper_rate(self) -> float:
         return 1e-6 if self.algorithm.startswith("nal") else 1e-3
+
+    def load(self, device: str | torch.device = "cpu") -> ImageSet:
+        """The images that the tasks are made of, on `device`; DataError if they are not there."""
+        return data.load(self.data, device)
 
     @property
     def learner(self) -> Learner:
@@ -226,6 +235,11 @@ class Omniglot(Common):
     def data(self) -> str:
         """The name of the images, as `images.load` knows them."""
         return "omniglot" if self.conversion == "grey" else "omniglot-binary"
+
+    @property
+    def preparation(self) -> Preparation:
+        """How `pictures.prepared` makes a picture into one of these images."""
+        return "grey" if self.conversion == "grey" else "binary"
 
     @property
     def name(self) -> str:
@@ -336,6 +350,7 @@ class Cifar(Common):
     """Subtract each colour's mean and divide by its standard deviation."""
 
     data = "cifar100"
+    preparation = "rgb"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -396,7 +411,130 @@ class Cifar(Common):
         )
 
 
-Settings = Omniglot | Cifar
+SHARES = {"validation": 0.16, "test": 0.2}  # of one's own classes: those of miniImageNet
+
+
+@dataclass(frozen=True)
+class Folder(Common):
+    """Images of one's own: N-way K-shot tasks of a folder of class folders, PNG or JPEG."""
+
+    path: tyro.conf.Positional[Path] = field(kw_only=True)
+    """Holds a folder of pictures for each class, or such folders in folders."""
+    ways: int = 5
+    """Classes of a task."""
+    shots: int = 1
+    """Support images of a class."""
+    targets: int = 10
+    """Query images of a class."""
+    algorithm: Literal["maml", "maml-first", "anil", "boil", "nal"] = "maml"
+    """MAML (exact or first-order), ANIL (only the head adapts), BOIL (all but the head), or NAL."""
+    iterations: int = 2000
+    """Outer steps."""
+    tasks: int = 4
+    """Tasks of an outer step."""
+    outer_rate: float | None = None
+    """Outer learning rate; by default 1e-3 for every algorithm."""
+    validation: bool = False
+    """Leave the meta-test out: what a search for settings may see."""
+    steps: int | None = None
+    """Adaptation steps at evaluation; by default the inner steps of training."""
+    configuration: Configuration = "lineage"
+    """As for the tables; each setting that is given wins over it."""
+    side: int = 32
+    """Every picture is resized to so many pixels a side."""
+    preparation: Preparation = "rgb"
+    """In colour, grey with dark ink as 255, or binary."""
+    validation_classes: int | None = None
+    """Classes for validation; by default 16 %, but no fewer than the ways."""
+    test_classes: int | None = None
+    """Classes for the meta-test; by default 20 %, but no fewer than the ways."""
+
+    data = "folder"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_of("algorithm", self.algorithm, ("maml", "maml-first", *ADAPTED, "nal"))
+        check_count("ways", self.ways, 2)
+        check_count("shots", self.shots)
+        for name in ("validation_classes", "test_classes"):
+            count = getattr(self, name)
+            if count is not None and count < self.ways:
+                raise InputError(
+                    f"{name} is {count}, too few for tasks of {self.ways} classes; "
+                    f"give at least {self.ways}, or fewer ways."
+                )
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    @property
+    def network(self) -> Network:
+        channels = 3 if self.preparation == "rgb" else 1
+        return Network(
+            self.side, channels, self.ways, self.filters, self.downsampling, self.activation,
+            self.head,
+        )  # fmt: skip
+
+    @property
+    def adaptation_steps(self) -> int:
+        return self.steps or self.inner_steps
+
+    @property
+    def _paper_rate(self) -> float:
+        """The paper has none for other images: 1e-3 for every algorithm, by Adam."""
+        return 1e-3
+
+    def load(self, device: str | torch.device = "cpu") -> ImageSet:
+        """The folder's images. DataError if a class has too few for a task, or one is damaged."""
+        held = data.from_folder(
+            self.path, self.side, self.preparation, least=(self.shots, self.targets)
+        )
+        return held.to(device)
+
+    def split(self, classes: int, seed: int) -> dict[str, tuple[int, ...]]:
+        """Which classes are for meta-training ("train"), validation and meta-test, at random.
+
+        Raises InputError if there are too few classes for tasks of each kind.
+        """
+        counts = {
+            name: getattr(self, f"{name}_classes") or max(self.ways, round(share * classes))
+            for name, share in SHARES.items()
+        }
+        left = classes - sum(counts.values())
+        if left < self.ways:
+            listed = f"{counts['validation']} for validation and {counts['test']} for the meta-test"
+            fewer = classes // 3
+            remedy = f"add classes or give --ways {fewer}" if fewer > 1 else "add classes"
+            raise InputError(
+                f"{self.path} has {classes} classes; {listed} leave {max(left, 0)} to train on, "
+                f"and {self.ways} ways need at least {self.ways}: {remedy}."
+            )
+        order = np.random.default_rng(seed).permutation(classes).tolist()
+        test, held = counts["test"], counts["test"] + counts["validation"]
+        return {
+            "train": tuple(order[held:]),
+            "validation": tuple(order[test:held]),
+            "test": tuple(order[:test]),
+        }
+
+    def problem(self, images: ImageSet, split: int) -> Problem:
+        """Tasks of the classes of each part; with `validation` none of the meta-test."""
+        total = images.images.shape[1]
+        shape = Shape(self.ways, self.shots, self.targets)
+        examples = torch.arange(total).expand(len(images.classes), -1)
+        mixtures = {}
+        for name, classes in self.split(len(images.classes), split).items():
+            family = Family(shape, (classes,), False, examples)
+            mixtures[name] = Mixture(family, family, 0.0, total)
+        training = mixtures["train"]
+        if self.validation:
+            del mixtures["test"]
+        return Problem(training, mixtures)
+
+
+Settings = Omniglot | Cifar | Folder
 
 
 @dataclass(frozen=True)

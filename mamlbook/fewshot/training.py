@@ -314,6 +314,8 @@ class _Run:
         """The mean accuracies of a block of iterations, in words."""
         number, _, accuracy = self.curve[:, block].sum(0).unbind(1)
         means = (100 * accuracy / number).tolist()
+        if all(problem.training.hard_probability == 0 for problem in self.problems):
+            return f"{means[0]:.1f} %"
         return f"easy {means[0]:.1f} % hard {means[1]:.1f} %"
 
     def state(self, iteration: int) -> checkpoints.State:

@@ -165,20 +165,23 @@ def export(
     *,
     commit: str | None = None,
     classifier: Classifier | None = None,
+    rows: pd.DataFrame | None = None,
 ) -> Path:
     """Write a trained cell (`training.at`, `training.train`) as a model, evaluated; its path.
 
     commit: of the code that trained it; by default that of the present code. classifier: if the
     network was trained by `classifier.fit` for the cell's tasks, how; the model is then named so.
+    rows: those of `evaluation.evaluate`, if they are there already.
     """
     from mamlbook.fewshot import evaluation
     from mamlbook.fewshot.settings import Seeds
 
     (cell,) = trained.cells
     settings, theta = cell.settings, trained.theta.cpu().float()
-    rows = evaluation.evaluate(
-        cell, theta.to(images.images.device), images, iterations=trained.iterations
-    )
+    if rows is None:
+        rows = evaluation.evaluate(
+            cell, theta.to(images.images.device), images, iterations=trained.iterations
+        )
     kept = ["split", "hardness", "accuracy", "accuracy_ci95", "tasks", "steps", "statistics"]
     data = settings.data.removesuffix("-binary")
     problem = settings.problem(images, Seeds.of(cell.seed).split)
@@ -189,11 +192,8 @@ def export(
     card = {
         "name": name,
         "data": {"name": settings.data, "sha256": images.digest},
-        "preparation": {"omniglot": "grey", "omniglot-binary": "binary"}.get(settings.data, "rgb"),
-        "split": {
-            split: {"easy": _groups(mixture.easy, images), "hard": _groups(mixture.hard, images)}
-            for split, mixture in problem.evaluation.items()
-        },
+        "preparation": settings.preparation,
+        "split": {split: _classes(one, images) for split, one in problem.evaluation.items()},
         "algorithm": algorithm,
         "configuration": settings.configuration,
         "settings": asdict(settings),
@@ -217,6 +217,13 @@ def export(
     text = json.dumps(card, indent=1, ensure_ascii=False, default=str) + "\n"
     records.replace(folder / f"{name}.json", text.encode())
     return folder / f"{name}.safetensors"
+
+
+def _classes(mixture, images) -> dict[str, list[str]]:
+    """The groups of easy and of hard tasks; without hard ones, the classes of all."""
+    if not mixture.hard_probability:
+        return {"classes": sorted(images.classes[index] for index in mixture.easy.groups[0])}
+    return {"easy": _groups(mixture.easy, images), "hard": _groups(mixture.hard, images)}
 
 
 def _groups(family, images) -> list[str]:
