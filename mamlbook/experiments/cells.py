@@ -28,7 +28,7 @@ class Budget:
     seeds: int = 5
     """Trainings of each cell."""
     device: str = "cpu"
-    """"cpu" or "cuda"."""
+    """"cpu", "cuda", or one GPU of several, such as "cuda:1"."""
     workers: int = 1
     """Processes that train at once on a CPU."""
     filters: int = 64

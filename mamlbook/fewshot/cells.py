@@ -58,15 +58,12 @@ def train_cells(
 ) -> list[Trained]:
     """Train cells: those that are alike together on a GPU, else one by one, in this process, by
     `workers` processes, or on the cluster of `jobs.site`."""
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"The device is {device!r}; it must be 'cpu' or 'cuda'.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+    check_device(device)
     check_workers(workers)
-    if device == "cuda" and site().cluster:
-        raise InputError("A cluster trains on CPUs; leave out --cluster or --device cuda.")
+    if device != "cpu" and site().cluster:
+        raise InputError(f"A cluster trains on CPUs; leave out --cluster or --device {device}.")
     check_cells(cells, out, device, until)
-    if device == "cuda":
+    if device != "cpu":
         groups = training.alike(cells)
         done = [
             one for group in groups for one in train_group(group, out, device=device, until=until)
@@ -78,6 +75,22 @@ def train_cells(
         how: dict[str, Any] = {"threads": None, "progress": True} if many is None else {}
         one = partial(_train_cell, out=out, device=device, until=until, **how)
         return run_cells(one, cells, many, partial(_reached, out=out, until=until))
+
+
+def check_device(device: str) -> None:
+    """InputError, in one sentence, unless it is "cpu", or "cuda" or "cuda:N" and torch sees it."""
+    kind, colon, index = device.partition(":")
+    if device != "cpu" and (kind != "cuda" or (colon and not index.isdecimal())):
+        raise InputError(
+            f"The device is {device!r}; it must be 'cpu', 'cuda', or one GPU of several, "
+            "as 'cuda:1'."
+        )
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"The device is {device!r}, but torch sees no GPU here; use 'cpu'.")
+    if index and int(index) >= (seen := torch.cuda.device_count()):
+        raise InputError(
+            f"The device is {device!r}, but the last GPU that torch sees is 'cuda:{seen - 1}'."
+        )
 
 
 def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) -> None:
@@ -92,7 +105,8 @@ def check_cells(cells: list[Cell], out: Path, device: str, until: int | None) ->
 def label(cell: Cell, device: str) -> str:
     """The name of a cell's folder: its label, and the device's kind if it is not a CPU. From one
     seed another kind of device draws other tasks, so neither goes on where the other stopped."""
-    return cell.label if device == "cpu" else f"{cell.label}-{device}"
+    kind = device.partition(":")[0]
+    return cell.label if kind == "cpu" else f"{cell.label}-{kind}"
 
 
 def _train_cell(

@@ -127,7 +127,7 @@ class _Captured:
         self.inputs = [tensor.clone() for tensor in tensors]
         if known is None:  # warm-up, as the first capture demands; then undone
             before = {name: tensor.clone() for name, tensor in optimiser.state().items()}
-            side = _side_stream()
+            side = _side_stream(torch.cuda.current_device())
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(2):
@@ -146,9 +146,9 @@ class _Captured:
 
 
 @cache
-def _side_stream() -> torch.cuda.Stream:
-    """One for all warm-ups: cuBLAS keeps memory for each stream that it has seen."""
-    return torch.cuda.Stream()
+def _side_stream(card: int) -> torch.cuda.Stream:
+    """One for all warm-ups of a GPU: cuBLAS keeps memory for each stream that it has seen."""
+    return torch.cuda.Stream(card)
 
 
 def _stack(each: tuple[Episodes, ...]) -> Episodes:

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -113,7 +113,10 @@ def train(
         total=total, initial=start, disable=not progress, unit="it", desc=_title(cells),
         mininterval=1.0,
     )  # fmt: skip
-    with bar, stoppable() as asked, single_threaded(), ThreadPoolExecutor(threads) as team:
+    with (
+        on_card(device), bar, stoppable() as asked, single_threaded(),
+        ThreadPoolExecutor(threads) as team,
+    ):  # fmt: skip
         while start < total and not asked:
             block, end = start // BLOCK, min(total, (start // BLOCK + 1) * BLOCK)
             reached = run.block(start, end, team, asked)
@@ -379,6 +382,12 @@ def _digest(mixture: Mixture) -> str:
 
 def _title(cells: list[Cell]) -> str:
     return cells[0].label if len(cells) == 1 else f"{cells[0].label} and {len(cells) - 1} more"
+
+
+def on_card(device: torch.device) -> AbstractContextManager:
+    """A context in which a GPU is the current one: streams and graphs are made on that one,
+    whichever GPU the tensors are on. Of a CPU it does nothing."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 @contextmanager

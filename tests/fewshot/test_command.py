@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ import torch
 import tyro
 
 from mamlbook import jobs
-from mamlbook.fewshot import cells, checkpoints, command, evaluation, images, training
+from mamlbook.fewshot import cells, checkpoints, command, evaluation, grouped, images, training
 from mamlbook.fewshot.settings import Cell
 from tests.fewshot import synthetic
 from tests.fewshot.run_to_be_killed import SETTINGS
@@ -78,6 +79,64 @@ def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path,
     with pytest.raises(ValueError, match="'cuda', but torch sees no GPU"):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         cells.train_cells(CELLS, tmp_path, device="cuda")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1", "cpu"])
+def test_each_gpu_of_several_can_be_named(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    cells.check_device(device)
+    kind = device.partition(":")[0]  # one card may go on where another stopped
+    assert cells.label(CELLS[0], device) == cells.label(CELLS[0], kind)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("mps", "The device is 'mps'; it must be 'cpu', 'cuda', or one GPU of several, as"),
+        ("cuda:", "The device is 'cuda:'; it must be"),
+        ("cuda:one", "The device is 'cuda:one'; it must be"),
+        ("cpu:1", "The device is 'cpu:1'; it must be"),
+        ("cuda:2", "The device is 'cuda:2', but the last GPU that torch sees is 'cuda:1'"),
+    ],
+)
+def test_another_device_is_refused_in_a_sentence(monkeypatch, tmp_path, device, said):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=said):
+        cells.train_cells(CELLS, tmp_path / "runs", device=device)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_training_runs_on_its_own_gpu(characters, monkeypatch):
+    """The card of its images is the current one while it trains, and no longer."""
+    current = []
+
+    @contextlib.contextmanager
+    def card(device):
+        current.append(device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", card)
+    with training.on_card(torch.device("cuda:1")):
+        assert current == [torch.device("cuda:1")]
+    assert not current
+    seen, block = [], training._Run.block
+    monkeypatch.setattr(training, "on_card", card)
+    monkeypatch.setattr(
+        training._Run, "block", lambda *given: seen.append(current[:]) or block(*given)
+    )
+    training.train(CELLS[:1], characters, progress=False)
+    assert seen == [[torch.device("cpu")]] and not current
+
+
+def test_each_gpu_has_its_own_stream_for_warming_up(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Stream", lambda card: object())
+    grouped._side_stream.cache_clear()
+    one, other, again = (grouped._side_stream(card) for card in (0, 1, 0))
+    assert one is again and one is not other
+    grouped._side_stream.cache_clear()
 
 
 def test_a_group_keeps_each_cell_and_what_was_trained_before(characters, tmp_path, monkeypatch):
