@@ -186,6 +186,11 @@ class Common:
     def _paper_rate(self) -> float:
         return 1e-6 if self.algorithm.startswith("nal") else 1e-3
 
+    @property
+    def data(self) -> str:
+        """The name of the images, as `images.load` knows them."""
+        raise NotImplementedError
+
     def load(self, device: str | torch.device = "cpu") -> ImageSet:
         """The images that the tasks are made of, on `device`; DataError if they are not there."""
         return data.load(self.data, device)
