@@ -142,7 +142,7 @@ def course_of_errors(
     """
     networks, tasks = len(weights["layer1.bias"]), support[0].shape[1]
     own = {name: w.repeat_interleave(tasks, 0) for name, w in weights.items()}
-    support, query = (tuple(each.repeat(1, networks, 1) for each in s) for s in (support, query))
+    support, query = (problem.together([each] * networks) for each in (support, query))
     found = []
     for step in range(steps + 1):
         if step:
@@ -227,7 +227,7 @@ def short_runs() -> np.ndarray:
     settings, dtype = Study(iterations=iterations), torch.float64
     generator = torch.Generator().manual_seed(VALIDATION)
     waves = problem.draw(20, generator, dtype)
-    tasks = [waves.examples(n, generator) for n in (settings.shots, QUERIES)]
+    tasks = waves.examples(settings.shots, generator), waves.examples(QUERIES, generator)
     found = []
     with single_threaded(), torch.no_grad():
         for name in ALGORITHMS:
@@ -258,7 +258,7 @@ def watch(iterations: int = 1500, every: int = 500) -> pd.DataFrame:
     settings, dtype = Study(iterations=iterations), torch.float64
     generator = torch.Generator().manual_seed(VALIDATION)
     waves = problem.draw(100, generator, dtype)
-    tasks = [waves.examples(n, generator) for n in (settings.shots, QUERIES)]
+    tasks = waves.examples(settings.shots, generator), waves.examples(QUERIES, generator)
     table = []
     with single_threaded(), torch.no_grad():
         for name in ALGORITHMS:

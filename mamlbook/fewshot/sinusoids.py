@@ -62,12 +62,14 @@ def batches(
         drawn = []
         for generator in generators:
             waves = draw(tasks, generator, dtype)
-            drawn.append([waves.examples(n, generator) for n in (shots, queries)])
-        support, query = (
-            tuple(torch.cat(parts, 1) for parts in zip(*sets, strict=True))
-            for sets in zip(*drawn, strict=True)
-        )
-        yield [(support, query)]
+            support = waves.examples(shots, generator)
+            drawn.append((support, waves.examples(queries, generator)))
+        yield [(together([one for one, _ in drawn]), together([one for _, one in drawn]))]
+
+
+def together(sets: Sequence[Examples]) -> Examples:
+    """Examples of several sets of tasks, the tasks of one after those of another."""
+    return torch.cat([x for x, _ in sets], 1), torch.cat([y for _, y in sets], 1)
 
 
 def initial(seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Weights:
