@@ -42,7 +42,11 @@ function draw({ w1, w2, hard_variance, alpha }) {
     "From here one step leaves a mean loss of ", shown("left", mean("after")), "; from NAL’s initialization ■ it is ",
     shown("nal", nal.after), ", from MAML’s ● ", shown("maml", maml.after), ".",
   ];
-  return { pictures: { map: [map.node], bars: [bars.node] }, table, sentence };
+  const ring = {
+    label: "the initialization", across: "w1", up: "w2", x: map.px(w1), y: map.py(w2),
+    read: (x, y) => Object.fromEntries(map.at(x, y).map((v, i) => [`w${i + 1}`, v])),
+  };
+  return { pictures: { map: [map.node], bars: [bars.node] }, table, sentence, handles: { map: [ring] } };
 }
 
 function render({ model, el }) {
@@ -57,6 +61,7 @@ function render({ model, el }) {
       { name: "alpha", label: "inner learning rate, <i>α</i>", min: 0, max: 3, step: 0.01 },
     ],
     draw,
+    handles: { map: 1 },
     press: {
       picture: "map",
       place: (x, y) => {

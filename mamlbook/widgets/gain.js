@@ -67,7 +67,14 @@ function draw({ x, packing, m, spread }, heat) {
   ]);
   const word = gain < 1.1 ? "NAL is good enough here" : gain < 2 ? "MAML helps a little here" : "MAML is worth its work here";
   const sentence = [`${word}: a gain of `, shown("gain_again", gain), " for ", shown("cost_again", cost), " times the work."];
-  return { pictures: { gainmap: [map.node] }, table, sentence };
+  const dot = {
+    label: "your case on the map", across: "x", up: "packing", x: map.px(Math.log10(x)), y: map.py(Math.log10(packing)),
+    read: (across, up) => {
+      const [u, v] = map.at(across, up);
+      return { x: 10 ** u, packing: 10 ** v };
+    },
+  };
+  return { pictures: { gainmap: [map.node] }, table, sentence, handles: { gainmap: [dot] } };
 }
 
 function render({ model, el }) {
@@ -83,6 +90,7 @@ function render({ model, el }) {
       { name: "spread", label: "spread of the easy tasks, <i>r</i><sub>E</sub>/<i>R</i>²", min: 0.01, max: 10, log: true },
     ],
     draw: (values) => draw(values, heat),
+    handles: { gainmap: 1 },
   });
 }
 

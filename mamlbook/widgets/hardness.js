@@ -43,7 +43,7 @@ function draw(values) {
   for (let rho = 0.01; rho <= 1; rho += 0.01) top = Math.max(top, at(rho).risk.nal, at(rho).risk.maml);
   const sweep = axes({
     width: 380, height: 300, x: [0, 1], y: [0, 1.06 * top],
-    title: "excess risk, as the hard task's ρ_H varies", xlabel: "ρ_H  (easy task: ρ_E = 1)",
+    title: "excess risk by ρ_H (drag the line)", xlabel: "ρ_H  (easy task: ρ_E = 1)",
   });
   sweep.rule(values.rho_hard, "ink");
   sweep.curve((rho) => at(Math.max(rho, 1e-3)).risk.nal, "nal");
@@ -61,7 +61,13 @@ function draw(values) {
     `MAML’s initialization is ${place}. After one step NAL’s excess risk is `,
     shown("ratio", ratio), " times MAML’s.",
   ];
-  return { pictures: { line: [upper.node, lower.node], sweep: [sweep.node] }, table, sentence };
+  const handle = {
+    label: "the hard task’s ρ_H", across: "rho_hard",
+    x: sweep.px(values.rho_hard), y: (sweep.low + sweep.high) / 2, read: (x) => ({ rho_hard: sweep.at(x, 0)[0] }),
+  };
+  return {
+    pictures: { line: [upper.node, lower.node], sweep: [sweep.node] }, table, sentence, handles: { sweep: [handle] },
+  };
 }
 
 function render({ model, el }) {
@@ -71,13 +77,14 @@ function render({ model, el }) {
     title: "Two tasks of different hardness: NAL and MAML on the line between them",
     size: [{ name: "line", width: 380, height: 300 }, { name: "sweep", width: 380, height: 300 }],
     sliders: [
-      { name: "rho_hard", label: "hardness of the hard task, <i>ρ</i><sub>H</sub>", min: 0.01, max: 1, step: 0.01 },
+      { name: "rho_hard", label: "<i>ρ</i><sub>H</sub> of the hard task (smaller is harder)", min: 0.01, max: 1, step: 0.01 },
       { name: "m", label: "samples to adapt on, <i>m</i>", min: 10, max: 10000, log: true, whole: true, say: String },
       { name: "d", label: "dimension, <i>d</i>", min: 1, max: 100, step: 1, whole: true, say: String },
       { name: "alpha", label: "inner learning rate, <i>α</i>", min: 0.05, max: 2, step: 0.05 },
       { name: "distance", label: "distance of the tasks, ‖<b>w</b><sub>1</sub>* − <b>w</b><sub>2</sub>*‖", min: 0.5, max: 12, step: 0.1 },
     ],
     draw,
+    handles: { sweep: 1 },
   });
 }
 

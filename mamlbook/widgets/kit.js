@@ -55,14 +55,25 @@ function slider(model, { name, label, min, max, step, log = false, whole = false
     output.textContent = say(value);
     input.setAttribute("aria-valuetext", say(value));
   };
-  input.addEventListener("input", () => {
+  const send = () => {
     model.set(name, read());
     model.save_changes();
-  });
+  };
+  input.addEventListener("input", send);
+  // `put` takes the nearest value that the input can have; `move` goes a fiftieth of its way.
+  const put = (value) => {
+    input.value = forth(log ? Math.max(value, min) : value);
+    send();
+  };
+  const move = (direction) => {
+    const way = (Number(input.max) - Number(input.min)) / 50;
+    input.value = Number(input.value) + direction * Math.max(way, Number(input.step));
+    send();
+  };
   write();
   const words = element("span", { class: "mb-label" });
   words.innerHTML = label;
-  return { node: element("label", { class: "mb-slider" }, words, output, input), write };
+  return { node: element("label", { class: "mb-slider" }, words, output, input), name, input, write, put, move };
 }
 
 /** Round tick positions: about `count` of them between low and high. */
@@ -147,19 +158,72 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
     node.append(lettering({ class: `mb-word ${kind}`, x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, text));
   const [dx, dy] = [scale([left, width - right], ...x), scale([height - bottom, top], ...y)];
   const at = (h, v) => [dx(h), dy(v)];
-  return { node, px, py, at, box, curve, dot, rule, below };
+  return { node, px, py, at, box, curve, dot, rule, below, low: height - bottom, high: top };
+}
+
+/**
+ * What is dragged in a picture, by mouse, pen or finger, and moved by arrow keys. It lies over the
+ * picture, which screen readers do not see. Each drawing says where it is, a handle of
+ * `x`, `y`: in the picture; `label`; `across` and `up`: the traits that the arrow keys move;
+ * `read(x, y)`: values of traits when it is dragged to x, y.
+ */
+function grip(picture, { width, height }, controls) {
+  const node = element("div", { class: "mb-handle", role: "slider", tabindex: 0 });
+  const control = (name) => controls.find((one) => one.name === name);
+  const inPicture = ({ clientX, clientY }) =>
+    new DOMPoint(clientX, clientY).matrixTransform(picture.getScreenCTM().inverse());
+  let handle;
+  let away; // from the pointer to the handle's middle, while it is held
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    event.preventDefault();
+    node.focus({ preventScroll: true });
+    node.setPointerCapture(event.pointerId);
+    const point = inPicture(event);
+    away = [handle.x - point.x, handle.y - point.y];
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!away) return;
+    const point = inPicture(event);
+    const values = handle.read(point.x + away[0], point.y + away[1]);
+    for (const [name, value] of Object.entries(values)) control(name).put(value);
+  });
+  for (const end of ["pointerup", "pointercancel"])
+    node.addEventListener(end, () => { away = undefined; });
+  const KEYS = { ArrowLeft: ["across", -1], ArrowRight: ["across", 1], ArrowDown: ["up", -1], ArrowUp: ["up", 1] };
+  node.addEventListener("keydown", (event) => {
+    if (!KEYS[event.key]) return;
+    const [axis, direction] = KEYS[event.key];
+    event.preventDefault();
+    control(handle[axis] ?? handle.across).move(direction);
+  });
+  const place = (now) => {
+    handle = now;
+    node.style.left = `${(100 * handle.x) / width}%`;
+    node.style.top = `${(100 * handle.y) / height}%`;
+    const { input } = control(handle.across);
+    const said = [handle.across, handle.up].filter(Boolean).map((name) => control(name).input.getAttribute("aria-valuetext"));
+    const aria = { label: handle.label, valuemin: input.min, valuemax: input.max, valuenow: input.value, valuetext: said.join(", ") };
+    for (const [name, value] of Object.entries(aria)) node.setAttribute(`aria-${name}`, value);
+  };
+  return { node, place };
 }
 
 /**
  * Mount a widget: sliders above, pictures, then numbers and a sentence that is also read aloud.
- * `draw(values)` returns { pictures: {name: svg node}, table: node, sentence: nodes }.
+ * `draw(values)` returns { pictures: {name: svg node}, table: node, sentence: nodes }; where
+ * `handles` says how many a picture has, by its name, also { handles: {name: what `grip` takes} }.
  * With `press`, pointing into its picture sets the traits `press.place(x, y)`; sliders say them too.
  */
-function mount({ model, el, title, sliders, size, draw, press }) {
+function mount({ model, el, title, sliders, size, draw, press, handles = {} }) {
   const controls = sliders.map((options) => slider(model, options));
-  const pictures = size.map(({ name, width, height }) =>
-    element("svg", { class: `mb-picture mb-${name}`, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }),
+  const pictures = size.map(({ width, height }) =>
+    element("svg", { class: "mb-picture", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }),
   );
+  const grips = size.map(({ name, ...box }, i) =>
+    Array.from({ length: handles[name] ?? 0 }, () => grip(pictures[i], box, controls)));
+  const stages = size.map(({ name }, i) =>
+    element("div", { class: `mb-stage mb-${name}` }, pictures[i], ...grips[i].map(({ node }) => node)));
   const table = element("div", { class: "mb-table" });
   const sentence = element("p", { class: "mb-sentence", "aria-live": "polite" });
   el.classList.add("mb-widget");
@@ -168,7 +232,7 @@ function mount({ model, el, title, sliders, size, draw, press }) {
       "div",
       { class: "mb-frame", role: "group", "aria-label": title },
       element("div", { class: "mb-sliders" }, ...controls.map((c) => c.node)),
-      element("div", { class: "mb-pictures" }, ...pictures),
+      element("div", { class: "mb-pictures" }, ...stages),
       table,
       sentence,
     ),
@@ -192,7 +256,10 @@ function mount({ model, el, title, sliders, size, draw, press }) {
     for (const control of controls) control.write();
     const values = Object.fromEntries(sliders.map(({ name }) => [name, model.get(name)]));
     const drawn = draw(values);
-    size.forEach(({ name }, i) => pictures[i].replaceChildren(...drawn.pictures[name]));
+    size.forEach(({ name }, i) => {
+      pictures[i].replaceChildren(...drawn.pictures[name]);
+      grips[i].forEach(({ place }, k) => place(drawn.handles[name][k]));
+    });
     table.replaceChildren(drawn.table);
     sentence.replaceChildren(...drawn.sentence);
   };

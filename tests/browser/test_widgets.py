@@ -248,7 +248,8 @@ def test_sliders_have_names_and_values(look, open_page: OpenPage):
     page = open_page(look)
     for slider in page.get_by_role("slider").all():
         assert re.search(r"\w", slider.get_attribute("aria-valuetext"))
-        assert re.search(r"\w{3}", slider.evaluate("input => input.labels[0].innerText"))
+        label = "part => part.labels?.[0].innerText ?? part.getAttribute('aria-label')"
+        assert re.search(r"\w{3}", slider.evaluate(label))
 
 
 @at(phone("chapters/two_layer_net.html"))
@@ -321,3 +322,92 @@ def test_a_phone_shows_letters_of_eleven_pixels_and_the_conclusion_first(look, o
     for frame in page.locator(".mb-frame:has(> .mb-sentence)").all():
         first = frame.locator("label, button").first.bounding_box()
         assert frame.locator("> .mb-sentence").bounding_box()["y"] < first["y"]
+
+
+def frame(page) -> None:
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+
+
+# Widget, handle: the traits that it moves, and whether to the right and up they grow.
+HANDLES = {
+    ("hardness", 0): {"rho_hard": (1, 0)},
+    ("geography", 0): {"R": (1, 1)},
+    ("geography", 1): {"r_hard": (1, 0)},
+    ("geography", 2): {"r_easy": (1, 0)},
+    ("gain", 0): {"x": (1, 0), "packing": (0, 1)},
+    ("adaptation", 0): {"w1": (1, 0), "w2": (0, 1)},
+}
+
+
+@pytest.mark.parametrize(
+    ("widget", "number", "look"),
+    [
+        (widget, number, kind(f"chapters/{WIDGETS[widget][0]}.html"))
+        for kind in (desk, phone)
+        for widget, number in HANDLES
+    ],
+    ids=str,
+)
+def test_what_the_text_says_can_be_dragged_can_be(widget, number, look, open_page: OpenPage):
+    """By mouse, by finger on a phone, and by arrow keys: the handle stays where it was put, and its
+    traits are those of the place."""
+    page = open_page(look)
+    own = page.locator(".mb-widget").nth(WIDGETS[widget][1])
+    count = own.locator("input[type=range]").count()
+    page.evaluate(PLAY, [WIDGETS[widget][1], [[0.4] * count]])
+    handle = own.locator(".mb-handle").nth(number)
+    handle.scroll_into_view_if_needed()
+
+    def middle() -> tuple[float, float]:
+        box = handle.bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def traits() -> dict[str, float]:
+        return {
+            name: float(own.locator(f"input[data-name={name}]").input_value())
+            for name in HANDLES[widget, number]
+        }
+
+    before, (x, y) = traits(), middle()
+    to = (x + 24, y - 24)
+    if look.width > 600:
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(*to, steps=3)
+        page.mouse.up()
+    else:
+        touch = page.context.new_cdp_session(page)
+        for kind, points in (
+            ("touchStart", [{"x": x, "y": y}]),
+            ("touchMove", [{"x": to[0], "y": to[1]}]),
+            ("touchEnd", []),
+        ):
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    frame(page)
+    after = traits()
+    assert all(after[name] > before[name] for name in before)
+    along, up = (any(moves[axis] for moves in HANDLES[widget, number].values()) for axis in (0, 1))
+    put = (to[0] if along else x, to[1] if up else y)
+    assert middle() == pytest.approx(put, abs=3)
+    handle.focus()
+    for name, (right, _) in HANDLES[widget, number].items():
+        for key in ("ArrowLeft", "ArrowRight") if right else ("ArrowDown", "ArrowUp"):
+            was = traits()
+            page.keyboard.press(key)
+            frame(page)
+            grown = traits()[name] - was[name]
+            assert grown > 0 if key in ("ArrowRight", "ArrowUp") else grown < 0
+    assert handle.evaluate("part => part === document.activeElement")
+    assert re.search(r"\w{4}", handle.get_attribute("aria-label"))
+
+
+@at(desk("chapters/geography.html"))
+def test_outside_the_theory_the_picture_is_shaded_and_says_so(look, open_page: OpenPage):
+    page = open_page(look)
+    own = page.locator(".mb-widget").first
+    for hard, easy, shaded, diverges in ((0.1, 0.9, 0, 0), (0.5, 0.4, 1, 0), (1.0, 0.3, 1, 1)):
+        places = [0.5, 0.5, 0.5, (hard - 0.01) / 0.99, (easy - 0.01) / 0.99, 0.5]
+        page.evaluate(PLAY, [0, [places]])
+        said = own.locator(".mb-sentence").inner_text()
+        assert own.locator(".mb-outside").count() == shaded == ("the easier ones" in said)
+        assert ("away from their solutions" in said) == diverges
