@@ -90,6 +90,37 @@ def test_a_wheel_verifies_its_records(installed):
     assert "agrees" in said.stdout and "canary" in said.stdout
 
 
+CHAPTER = """
+import json
+import sys
+from pathlib import Path
+
+chapter, *shut = sys.argv[1:]
+cells = json.loads(Path(chapter).read_text(encoding="utf-8"))["cells"]
+
+
+def guard(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(tuple(shut)):
+        raise RuntimeError(f"{arguments[0]} is read")
+
+
+sys.addaudithook(guard)
+space = {}
+for cell in cells:
+    if cell["cell_type"] == "code":
+        exec("".join(cell["source"]), space)
+"""
+
+
+@needs_git
+def test_a_chapter_runs_with_the_files_of_a_wheel(installed):
+    """It compares itself with the wheel's records, and reads nothing of the checkout."""
+    shut = [ROOT / name for name in ("mamlbook", "results", "chapters")]
+    said = away(installed, "-c", CHAPTER, ROOT / "chapters" / "hardness.ipynb", *shut)
+    assert said.returncode == 0, said.stderr
+    assert "fig2.csv: 400 rows agree" in said.stdout
+
+
 def test_without_records_one_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
     with pytest.raises(records.RecordError, match="has no records; install it from a checkout"):

@@ -25,7 +25,7 @@ WIDGETS = ROOT / "mamlbook" / "widgets"
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _use_own_copies)
     app.connect("config-inited", _silence_thebe)
-    app.connect("config-inited", _launch_nothing_without_an_address)
+    app.connect("config-inited", _no_buttons_of_the_theme)
     app.connect("builder-inited", _refuse_print)
     app.connect("env-get-outdated", _never_idle)
     app.connect("build-finished", _settle_scripts)
@@ -52,10 +52,10 @@ def _silence_thebe(app: Sphinx, config: Config) -> None:
                 app.disconnect(listener.id)
 
 
-def _launch_nothing_without_an_address(app: Sphinx, config: Config) -> None:
-    """The theme fails at buttons that open a chapter of a repository it cannot name."""
-    if not config.html_theme_options.get("repository_url"):
-        config.html_theme_options.pop("launch_buttons", None)
+def _no_buttons_of_the_theme(app: Sphinx, config: Config) -> None:
+    """Its buttons that open a chapter elsewhere would stand on every chapter, also where it cannot
+    run, and fail without a repository's address; tools/published.py has a link instead."""
+    config.html_theme_options.pop("launch_buttons", None)
 
 
 def _refuse_print(app: Sphinx) -> None:

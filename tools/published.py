@@ -193,6 +193,10 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
     first += nodes.Text(" in Jupyter, in the folder ")
     first += [nodes.literal(text="chapters"), nodes.Text(" of the repository.")]
     listed = nodes.bullet_list("", nodes.list_item("", first), classes=["run-this"])
+    if address := binder(f"{app.env.docname}.ipynb", cells, app.config.html_theme_options):
+        line = nodes.paragraph("", "", nodes.reference("", "Open it on Binder", refuri=address))
+        line += nodes.Text(", without installing anything.")
+        listed += nodes.list_item("", line)
     for item in items_of(cells):
         record = records.load(item)
         app.env.note_dependency(str(records.RESULTS / f"{item}.json"))
@@ -203,6 +207,18 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
         line += _rows(item, up)
         listed += nodes.list_item("", line)
     doctree[0] += [nodes.rubric(text="Run this chapter"), listed]
+
+
+def binder(name: str, cells: list[NotebookNode], options: dict[str, Any]) -> str | None:
+    """Where Binder opens the chapter; None if the book has no address on GitHub, or if the chapter
+    needs torch, which the environment of binder/ has not: its first cell says so."""
+    url = options.get("repository_url", "")
+    place = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", url)
+    first = next(cell.source for cell in cells if cell.cell_type == "code")
+    if not place or "[fewshot" in first.partition("\n")[0]:
+        return None
+    branch = options.get("repository_branch", "main")
+    return f"https://mybinder.org/v2/gh/{place[1]}/{branch}?urlpath=lab/tree/{name}"
 
 
 def _cost(record: records.Record) -> str:

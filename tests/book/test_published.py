@@ -11,14 +11,16 @@ import nbformat
 import pandas as pd
 import pytest
 from docutils import nodes
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from mamlbook import records
 from tools import ROOT
 from tools.items import cost
 from tools.notebooks import chapters
-from tools.published import LONGEST, PREVIEW, PREVIEW_SIZE, description, items_of
+from tools.published import LONGEST, PREVIEW, PREVIEW_SIZE, binder, description, items_of
 
+TINY = {"runs": "book", "trains": "fewshot,book"}  # chapters of a small book, what they need
 ADDRESS, DOI = "https://example.org/maml/", "10.5281/zenodo.1234"
 
 
@@ -117,6 +119,26 @@ def test_a_chapter_can_be_taken_home_and_run(book, path):
         ).read_bytes()
 
 
+NEEDS_TORCH = {"two_layer_net", "world", "omniglot", "cifar"}
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_binder_opens_the_chapters_that_run_there(path):
+    cells = nbformat.read(path, as_version=4).cells
+    name = f"chapters/{path.name}"
+    options = {"repository_url": "https://github.com/owner/name", "repository_branch": "main"}
+    address = f"https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/{name}"
+    assert binder(name, cells, options) == (None if path.stem in NEEDS_TORCH else address)
+    assert binder(name, cells, {"repository_url": ""}) is None
+
+
+def test_the_link_to_binder_stands_where_a_chapter_says_how_to_run(site):
+    """And no button of the theme does, which every chapter would have."""
+    runs, trains = ((site / f"{name}.html").read_text(encoding="utf-8") for name in TINY)
+    assert 'href="https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/runs.ipynb"' in runs
+    assert runs.count("mybinder.org") == 1 and "mybinder.org" not in trains
+
+
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 def test_a_figure_links_to_its_rows(book, path):
     """Under each figure of a record, and no other: the chapter loads it, or verifies it."""
@@ -143,10 +165,15 @@ def site(booklet, build) -> Path:
     text = config.read_text(encoding="utf-8")
     assert text.count('baseurl: ""') == text.count('doi: ""') == 1
     text = text.replace('baseurl: ""', f'baseurl: "{ADDRESS}"').replace('doi: ""', f'doi: "{DOI}"')
+    assert text.count('  url: ""') == 1
+    text = text.replace('  url: ""', '  url: "https://github.com/owner/name"')
     config.write_text(text, encoding="utf-8")
-    (booklet / "intro.md").write_text(
-        "# The only page\n\n```{how-to-cite}\n```\n", encoding="utf-8"
-    )
+    (booklet / "intro.md").write_text("# A page\n\n```{how-to-cite}\n```\n", encoding="utf-8")
+    for name, extra in TINY.items():
+        cells = [new_markdown_cell(f"# It {name}"), new_code_cell(f"# pip install '.[{extra}]'")]
+        nbformat.write(new_notebook(cells=cells), booklet / f"{name}.ipynb")
+    toc = "format: jb-book\nroot: intro\nchapters:\n" + "".join(f"- file: {n}\n" for n in TINY)
+    (booklet / "_toc.yml").write_text(toc, encoding="utf-8")
     said = build(booklet)
     assert said.returncode == 0, said.stdout + said.stderr
     return booklet / "_build" / "html"
@@ -155,7 +182,8 @@ def site(booklet, build) -> Path:
 def test_with_an_address_there_is_a_sitemap(site, book):
     assert not (book / "sitemap.xml").exists()  # the true book has no address yet
     found = ElementTree.parse(site / "sitemap.xml").getroot()
-    assert [each.text for each in found.findall("{*}url/{*}loc")] == [f"{ADDRESS}intro.html"]
+    expected = [f"{ADDRESS}{name}.html" for name in ("intro", *TINY)]
+    assert [each.text for each in found.findall("{*}url/{*}loc")] == expected
 
 
 def test_with_an_address_previews_are_whole_addresses(site):

@@ -1,11 +1,16 @@
 """What the chapters store: outputs complete and in order, in the one form the runner writes."""
 
+import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 
+from tools import ROOT
 from tools.notebooks import chapters, settled
 
 CHAPTERS = chapters()
@@ -52,6 +57,75 @@ def test_every_figure_says_what_to_see(code):
             mystnb = cell.metadata.get("mystnb", {})
             assert mystnb.get("image", {}).get("alt"), f"no alt text:\n{cell.source}"
             assert mystnb.get("figure", {}).get("caption"), f"no caption:\n{cell.source}"
+
+
+def test_the_first_cell_says_how_to_install_what_is_missing(code):
+    """With torch for the chapters that import it, and for no other."""
+    lines = [line for cell in code for line in imports(cell.source)]
+    tried = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], input="\n".join(lines), cwd=ROOT, text=True
+    )
+    assert tried.returncode in (0, 3)
+    extra = "fewshot,book" if tried.returncode else "book"
+    first = f"# If an import fails, in a checkout of the book: pip install -e '.[{extra}]'"
+    assert code[0].source.splitlines()[0] == first
+
+
+def imports(source: str) -> list[str]:
+    """The import statements of a cell, each on a line."""
+    found = ast.walk(ast.parse(source))
+    return [ast.unparse(node) for node in found if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+# Not `sys.modules["torch"] = None`, which SciPy takes for a torch that is loaded.
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("no torch", name="torch")
+
+sys.meta_path.insert(0, NoTorch())
+for line in sys.stdin.read().splitlines():
+    try:
+        exec(line)
+    except ModuleNotFoundError as error:
+        sys.exit(3 if error.name == "torch" else 4)
+"""
+
+
+def test_a_preset_is_a_parameter(path, code):
+    """A cell that papermill puts after the one tagged `parameters` takes effect: it holds nothing
+    but what a reader may choose, and nothing later chooses again."""
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assigned = [names(cell.source, ast.Store) for cell in code]
+    choosing = [cell for cell, given in zip(code, assigned, strict=True) if "PRESET" in given]
+    assert tagged == choosing and len(tagged) == (path.stem in ("cifar", "omniglot"))
+    for cell in tagged:
+        statements = ast.parse(cell.source).body
+        assert all(isinstance(each, ast.Assign) for each in statements)
+        notebook = nbformat.v4.new_notebook(cells=list(code))
+        place = code.index(cell) + 1
+        notebook.cells.insert(place, nbformat.v4.new_code_cell('PRESET = "injected"'))
+        seen = []
+        space = {"watch": seen.append, "PRESETS": Presets()}
+        space["cifar"] = SimpleNamespace(PRESETS=Presets())
+        for each in notebook.cells[place - 1 :]:
+            if "PRESET" in names(each.source, ast.Load, ast.Store):
+                exec(each.source, space)
+        assert seen == ["settings of injected"]
+
+
+def names(source: str, *contexts: type) -> set[str]:
+    """The names that a cell uses so."""
+    found = ast.walk(ast.parse(source))
+    return {each.id for each in found if isinstance(each, ast.Name) and type(each.ctx) in contexts}
+
+
+class Presets(dict):
+    def __missing__(self, name: str) -> str:
+        return f"settings of {name}"
 
 
 def test_the_file_is_as_the_runner_writes_it(path):
