@@ -17,9 +17,10 @@ from PIL import Image
 from mamlbook import records
 from tools import ROOT
 from tools.items import cost
-from tools.notebooks import chapters
+from tools.notebooks import KERNELSPEC, LANGUAGE, chapters
 from tools.published import LONGEST, PREVIEW, PREVIEW_SIZE, binder, description, items_of
 
+KERNEL = {"language_info": LANGUAGE, "kernelspec": KERNELSPEC}
 TINY = {"runs": "book", "trains": "fewshot,book"}  # chapters of a small book, what they need
 ADDRESS, DOI = "https://example.org/maml/", "10.5281/zenodo.1234"
 
@@ -171,7 +172,7 @@ def site(booklet, build) -> Path:
     (booklet / "intro.md").write_text("# A page\n\n```{how-to-cite}\n```\n", encoding="utf-8")
     for name, extra in TINY.items():
         cells = [new_markdown_cell(f"# It {name}"), new_code_cell(f"# pip install '.[{extra}]'")]
-        nbformat.write(new_notebook(cells=cells), booklet / f"{name}.ipynb")
+        nbformat.write(new_notebook(cells=cells, metadata=KERNEL), booklet / f"{name}.ipynb")
     toc = "format: jb-book\nroot: intro\nchapters:\n" + "".join(f"- file: {n}\n" for n in TINY)
     (booklet / "_toc.yml").write_text(toc, encoding="utf-8")
     said = build(booklet)
