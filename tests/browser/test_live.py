@@ -178,7 +178,7 @@ def test_tasks_in_the_page_are_pythons(look, name, drawn, open_page: OpenPage):
             x = learners.inputs(flat, six, torch.float32)
             said = passes.forward(shipped.network, own, x, 5)[0][:, -1]
         here += int((said.argmax(1) == answer).sum())
-        assert np.quantile(found["times"], 0.1) < STEP  # on a busy machine the rest says nothing
+        assert np.min(found["times"]) < STEP  # a core to itself: a busy machine slows the others
     print(f"{name}: {there} in the page, {here} in Python of {TASKS}")
     assert abs(there - here) / TASKS <= 0.005, (there, here)
 

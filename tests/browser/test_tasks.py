@@ -5,7 +5,7 @@ import pytest
 from tests.browser.conftest import OpenPage, at, desk
 
 PAGE = desk("chapters/omniglot.html")
-PER_ALPHABET = 10
+PER_ALPHABET = 8
 
 # Deal a task of a kind, answer it with the choice at `place`, read what was dealt and what is said.
 PLAY = """
