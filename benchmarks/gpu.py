@@ -91,13 +91,13 @@ def flops(settings: Settings, shape: Shape) -> int:
     side, channels = network.side, network.channels
     theta = torch.zeros(1, network.size, device="meta")
     images = torch.zeros(1, side, side, channels, dtype=torch.uint8, device="meta")
-    support, target = (
+    support, query = (
         torch.zeros(1, shape.ways * count, dtype=torch.int64, device="meta")
-        for count in (shape.shots, shape.targets)
+        for count in (shape.shots, shape.queries)
     )
     with FlopCounterMode(display=False) as counter:
         outer_gradient(
-            settings.learner, network, theta, images, Episodes(shape, support, target),
+            settings.learner, network, theta, images, Episodes(shape, support, query),
             convolution=Gemm,
         )  # fmt: skip
     return counter.get_total_flops()

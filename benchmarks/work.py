@@ -41,7 +41,7 @@ class Work:
     def data(self) -> tuple[torch.Tensor, torch.Tensor, Episodes]:
         """theta (1, size), uint8 images (all, side, side, channels), and the tasks."""
         generator = torch.Generator().manual_seed(0)
-        examples, side = self.shape.shots + self.shape.targets, self.network.side
+        examples, side = self.shape.shots + self.shape.queries, self.network.side
         size = (50 * examples, side, side, self.network.channels)
         images = torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
         allowed = torch.arange(examples).expand(50, -1)
@@ -116,14 +116,14 @@ def _looped(work: Work, threads: int, wrap: Callable[..., nn.Module]) -> Step:
     module = _Module(work.network, theta)
     maml = wrap(module, lr=RATE)
     ways = work.shape.ways
-    y_s, y_t = tasks.labels(ways, work.shape.shots), tasks.labels(ways, work.shape.targets)
+    y_s, y_t = tasks.labels(ways, work.shape.shots), tasks.labels(ways, work.shape.queries)
 
     def step() -> torch.Tensor:
         module.zero_grad(set_to_none=True)
-        for support, target in zip(episodes.support, episodes.target, strict=True):
+        for support, query in zip(episodes.support, episodes.query, strict=True):
             x_s, x_t = (
                 learners.inputs(images, each[None], theta.dtype)[0].permute(0, 3, 1, 2).contiguous()
-                for each in (support, target)
+                for each in (support, query)
             )
             clone = maml.clone()
             clone.adapt(F.cross_entropy(clone(x_s)[:, :ways], y_s))

@@ -102,8 +102,8 @@ def nal_objective(f1: TaskLoss, f2: TaskLoss) -> TaskLoss:
     return lambda w: 0.5 * (f1(w) + f2(w))
 
 
-def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
-    """A point (D,) of gradient norm below 1e-10: BFGS from `start`, then Newton's method.
+def stationary_point(objective: TaskLoss, initial: Tensor) -> Tensor:
+    """A point (D,) of gradient norm below 1e-10: BFGS from `initial`, then Newton's method.
 
     Raises ComputationError if Newton's method does not get there from where BFGS stopped.
     """
@@ -114,7 +114,7 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
         value.backward()
         return value.item(), at.grad.numpy()
 
-    coarse = minimize(value_and_gradient, start.numpy(), jac=True, method="BFGS")
+    coarse = minimize(value_and_gradient, initial.numpy(), jac=True, method="BFGS")
     w = torch.from_numpy(coarse.x)
     for _ in range(NEWTON_STEPS):
         g = gradient(objective, w)
@@ -122,7 +122,9 @@ def stationary_point(objective: TaskLoss, start: Tensor) -> Tensor:
             return w
         w = w - torch.linalg.lstsq(hessian(objective, w), g).solution
     norm = torch.linalg.norm(gradient(objective, w))
-    raise ComputationError(f"No stationary point near the start: the gradient norm is {norm}.")
+    raise ComputationError(
+        f"No stationary point near the initial point: the gradient norm is {norm}."
+    )
 
 
 def spectrum(f: TaskLoss, w: Tensor) -> tuple[float, float]:

@@ -99,7 +99,7 @@ def test_images_of_a_step_are_those_that_are_drawn(pictures, p):
     settings = Cifar(p=p, tasks=4, targets=3, easy_shots=4, hard_shots=2)
     mixture = settings.problem(pictures, split=0).training
     flags, easy, hard = mixture.draw(4000, (0,), "cpu")
-    used = [each.support.shape[1] + each.target.shape[1] for each in (easy, hard)]
+    used = [each.support.shape[1] + each.query.shape[1] for each in (easy, hard)]
     drawn = 4 * np.where(flags, used[1], used[0])
     error = 4 * drawn.std() / np.sqrt(4000) + 1e-9
     assert abs(drawn.mean() - cifar.images_of_a_step(settings)) <= error
@@ -112,7 +112,7 @@ def test_nal_sees_fifteen_samples_of_a_class_and_maml_its_shots_and_ten(pictures
         problem = Cifar(algorithm=algorithm).problem(held, split=0)
         _, *pair = problem.training.draw(1, (0,), "cpu")
         seen[algorithm] = [
-            (one.shape.ways, (one.support.shape[1] + one.target.shape[1]) // one.shape.ways)
+            (one.shape.ways, (one.support.shape[1] + one.query.shape[1]) // one.shape.ways)
             for one in pair
         ]
         classes, places = problem.training.easy.groups[0], problem.training.easy.examples

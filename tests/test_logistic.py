@@ -201,7 +201,7 @@ def test_fig8_holds_the_global_minimisers(alpha):
 
 
 def test_drawn_steps_prefer_mamls_start():
-    """From the definition alone, with common random numbers: neighbours and NAL's start lose."""
+    """From the definition alone, with common random numbers: neighbours and NAL lose."""
     rows = fig8(Fig8(rho_hard=(0.2,))).set_index("algorithm")["coordinate"]
     env = tasks(Fig8(), 0.2)
 

@@ -149,7 +149,7 @@ def _diagnosed(
     )
     difference = table["loss_nal"] - table["loss_maml"]
     table["share_of_change"] = difference / max(difference.abs().sum(), 1e-300)
-    away = nal.start - maml.start
+    away = nal.initialization - maml.initialization
     curvature = loops.quadratics[maml.candidate].mean(0)[:-1, :-1]
     steps = loops.steps[maml.candidate]
     return Diagnosis(
@@ -161,7 +161,7 @@ def _diagnosed(
         rows=table.sort_values("share_left", ascending=False, kind="stable", ignore_index=True),
         methods=_methods(losses),
         gains=gain_map(moments, adapted, counts),
-        plane=plane(moments.one, curvature, nal.start, maml.start),
+        plane=plane(moments.one, curvature, nal.initialization, maml.initialization),
         least_gain=evidence.least_gain(gain, len(names)),
         tasks_for=evidence.tasks_for(gain, len(names)),
         cost=float((counts.mean() - m + 2 * steps * m) / counts.mean()),

@@ -44,11 +44,12 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method's `losses` (N,) on tasks left out, the `candidate` for all of them, its `start`."""
+    """A method's `losses` (N,) on tasks left out, the `candidate` for all of them, and its
+    `initialization`."""
 
     losses: np.ndarray
     candidate: int
-    start: np.ndarray
+    initialization: np.ndarray
 
 
 def mask(parameters: int, adapt: str) -> np.ndarray:
@@ -113,13 +114,13 @@ def tuned(train: np.ndarray, tests: np.ndarray) -> Chosen:
     whole = [_folded(a, b) for a, b in zip(each, tests, strict=True)]
     best = int(np.argmin(whole))
     if single:
-        start = leave_one_out(train)
+        initialization = leave_one_out(train)
     else:
-        start = np.zeros((train.shape[1], train.shape[2] - 1))
+        initialization = np.zeros((train.shape[1], train.shape[2] - 1))
         for candidate in np.unique(chosen):
-            where = chosen[folds(len(start))] == candidate
-            start[where] = leave_one_out(train[candidate])[where]
-    losses = quadratics.loss(by_fold(tests, chosen), start)
+            where = chosen[folds(len(initialization))] == candidate
+            initialization[where] = leave_one_out(train[candidate])[where]
+    losses = quadratics.loss(by_fold(tests, chosen), initialization)
     return Chosen(losses, best, solve(each[best].sum(0)))
 
 

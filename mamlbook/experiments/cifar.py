@@ -180,7 +180,7 @@ def cifar_steps(settings: Steps) -> pd.DataFrame:
 
 
 def images_of_a_step(settings: Cifar) -> float:
-    """Images that an outer step of MAML uses in the mean: the supports and targets of its tasks."""
+    """The mean number of images in an outer step of MAML: its tasks' support and query sets."""
     easy = 2 * (settings.easy_shots + settings.targets)
     hard = 20 * (settings.hard_shots + settings.targets)
     return settings.tasks * ((1 - settings.p) * easy + settings.p * hard)
@@ -210,7 +210,7 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     def add(control: str, trained: list[Trained], **how: Any) -> None:
         tables.append(evaluated(trained, settings, **how)[0].assign(control=control))
 
-    start = cells([Cifar()], settings)
+    initial = cells([Cifar()], settings)
     pair = train([Cifar(**how) for how in (NAL, MAML)], settings)
     learning: dict[str, Any] = {
         "algorithm": "nal",
@@ -219,7 +219,7 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     }
     practised = train([Cifar(**learning)], settings)
     for steps in (1, 5):
-        add("untrained", [training.untrained(cell) for cell in start], steps=steps)
+        add("untrained", [training.untrained(cell) for cell in initial], steps=steps)
         add("table 2", pair, steps=steps)
         add("NAL by Adam", practised, steps=steps)
     body: dict[str, Any] = {"easy_shots": 10, "hard_shots": 1}

@@ -71,7 +71,7 @@ class Case:
 
     name: dict[str, object]
     losses: tuple[TaskLoss, TaskLoss]
-    start: Tensor
+    initial: Tensor
     truths: tuple[Tensor, ...] = ()
     alike: bool = False
 
@@ -101,8 +101,8 @@ def theorem1(settings: Theorem1) -> pd.DataFrame:
     rows = []
     cases = [*_quadratics(settings), *_networks(settings)]
     for case in tqdm(cases, desc="stationary points", disable=None, leave=False):
-        nal = stationary_point(nal_objective(*case.losses), case.start)
-        L = max(spectrum(f, case.start)[1] for f in case.losses)
+        nal = stationary_point(nal_objective(*case.losses), case.initial)
+        L = max(spectrum(f, case.initial)[1] for f in case.losses)
         for fraction in settings.fractions:
             rows.append(_row(case, nal, fraction, fraction / L))
     return pd.DataFrame(rows)

@@ -178,8 +178,8 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
         return [Omniglot(setting=name, **more) for name in SETTINGS]
 
     for algorithm in ("nal-1", "nal-10"):
-        start = cells(both(algorithm=algorithm), settings)
-        add("untrained", [training.untrained(cell) for cell in start])
+        initial = cells(both(algorithm=algorithm), settings)
+        add("untrained", [training.untrained(cell) for cell in initial])
     add("the paper's rate", train(both(algorithm="nal-1", **NAL), settings))
     at_best = train(both(algorithm="nal-1", outer_rate=settings.sgd_rate), settings)
     for steps in (1, 5, 10):

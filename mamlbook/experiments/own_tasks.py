@@ -154,7 +154,7 @@ def judged(
 
     def loss(each: methods.Chosen) -> float:
         rate, inner_steps = loops.rates[each.candidate], loops.steps[each.candidate]
-        return new.loss(each.start, adapted, rate, inner_steps, units)
+        return new.loss(each.initialization, adapted, rate, inner_steps, units)
 
     return nal, maml, loss(nal), loss(maml)
 

@@ -281,7 +281,7 @@ def outer_gradient(
 def tasks_of(images: torch.Tensor, episodes: Episodes, dtype: torch.dtype) -> list[Task]:
     """The tasks as tensors: images (n, side, side, channels) in [0, 1] and labels (n,)."""
     shape, sets = episodes.shape, []
-    for indices, count in ((episodes.support, shape.shots), (episodes.target, shape.targets)):
+    for indices, count in ((episodes.support, shape.shots), (episodes.query, shape.queries)):
         y = labels(shape.ways, count, indices.device)
         sets.append([(each, y) for each in learners.inputs(images, indices, dtype)])
     return list(zip(*sets, strict=True))

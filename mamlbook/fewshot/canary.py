@@ -87,7 +87,7 @@ def difference(stored: Mapping[str, Any], fresh: Mapping[str, Any]) -> str | Non
 
 def code_hash(folder: Path = Path(__file__).parent) -> str:
     """SHA-256 of the modules that train, by name."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(folder.glob("*.py")):
-        told.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return told.hexdigest()
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -42,7 +42,7 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     data = save_tensors(
         {name: tensor.cpu().contiguous() for name, tensor in checkpoint.state.items()}
     )
-    told = {
+    header = {
         "iteration": checkpoint.iteration,
         "seconds": round(checkpoint.seconds, 3),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -50,7 +50,7 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     }
     stem = f"{checkpoint.iteration:08d}"
     replace(folder / f"{stem}.safetensors", data)
-    replace(folder / f"{stem}.json", json.dumps(told, indent=1).encode())
+    replace(folder / f"{stem}.json", json.dumps(header, indent=1).encode())
     for old in sorted(folder.glob("[0-9]*.json"))[:-2]:
         if int(old.stem) % KEPT == 0:
             continue
@@ -69,15 +69,15 @@ def latest(folder: Path, identity: dict[str, Any], until: int | None = None) -> 
         if until is not None and int(path.stem) > until:
             continue
         try:
-            told = json.loads(path.read_bytes())
+            header = json.loads(path.read_bytes())
             data = path.with_suffix(".safetensors").read_bytes()
-            if hashlib.sha256(data).hexdigest() != told["sha256"]:
+            if hashlib.sha256(data).hexdigest() != header["sha256"]:
                 raise InputError("its tensors do not match its digest")
             state = load_tensors(data)
-            if not told["iteration"] == int(path.stem) == int(state.get("count", int(path.stem))):
+            if not header["iteration"] == int(path.stem) == int(state.get("count", int(path.stem))):
                 raise InputError("its iteration is not the one of its name and its optimizer")
-            found = Checkpoint(int(path.stem), float(told["seconds"]), state)
-            run = dict(told["run"])
+            found = Checkpoint(int(path.stem), float(header["seconds"]), state)
+            run = dict(header["run"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             warnings.warn(
                 f"The checkpoint {path} is damaged ({error}); falling back to the one before.",

@@ -42,17 +42,17 @@ def accuracies(
     *,
     statistics: Statistics | None = None,
 ) -> torch.Tensor:
-    """Fraction right (T,) of each task's targets after `steps` inner steps from theta (1, size).
+    """Fraction right (T,) of each task's query set after `steps` inner steps from theta (1, size).
 
     images: uint8 (all, side, side, channels). Batch norm uses the statistics of the task's
-    targets together (transductive), or the `statistics` given.
+    query set together (transductive), or the `statistics` given.
     """
     shape = episodes.shape
-    y = labels(shape.ways, shape.targets, theta.device)
+    y = labels(shape.ways, shape.queries, theta.device)
     right = []
-    for weights, target in _adapted(learner, network, theta, images, episodes, steps):
+    for weights, query in _adapted(learner, network, theta, images, episodes, steps):
         logits, _ = passes.forward(
-            network, weights, inputs(images, target, theta.dtype), shape.ways,
+            network, weights, inputs(images, query, theta.dtype), shape.ways,
             statistics=statistics,
         )  # fmt: skip
         right.append((logits.argmax(2) == y).to(theta.dtype).mean(1))
@@ -69,13 +69,13 @@ def running_statistics(
     seed: int,
     count: int = 100,
 ) -> Statistics:
-    """Each block's mean and variance, averaged over the targets of `count` adapted tasks."""
+    """Each block's mean and variance, averaged over the query sets of `count` adapted tasks."""
     flags, *pair = mixture.draw(count, (seed,), images.device)
     sums: list[torch.Tensor] = []
     for kind, episodes in enumerate(pair):
         chosen = episodes[torch.from_numpy(np.flatnonzero(flags == kind)).to(images.device)]
-        for weights, target in _adapted(learner, network, theta, images, chosen, steps):
-            x = inputs(images, target, theta.dtype)
+        for weights, query in _adapted(learner, network, theta, images, chosen, steps):
+            x = inputs(images, query, theta.dtype)
             _, tape = passes.forward(network, weights, x, episodes.shape.ways)
             each = [torch.stack(pair).sum(1) for pair in tape.statistics()]
             sums = [a + b for a, b in zip(sums, each, strict=True)] if sums else each
@@ -185,16 +185,16 @@ def descent(
     episodes: Episodes,
     steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss and accuracy (T, steps + 1) of each task's targets after 0, 1, ... inner steps."""
+    """Loss and accuracy (T, steps + 1) of each task's query set after 0, 1, ... inner steps."""
     shape = episodes.shape
-    y = labels(shape.ways, shape.targets, theta.device)
+    y = labels(shape.ways, shape.queries, theta.device)
     courses = []
     for piece in _pieces(episodes, theta.is_cuda):
         weights, course = theta.expand(len(piece.support), -1), []
         for step in range(steps + 1):
             if step:
                 weights = adapt(learner, network, weights, images, piece, 1)
-            x = inputs(images, piece.target, theta.dtype)
+            x = inputs(images, piece.query, theta.dtype)
             logits, tape = passes.forward(network, weights, x, shape.ways)
             course.append(torch.stack(passes.cross_entropy(tape, logits, y), 1))
         courses.append(torch.stack(course, 2))
@@ -231,11 +231,11 @@ def by_group(
 
 
 def _adapted(learner, network, theta, images, episodes, steps):
-    """Adapted parameters and target indices, task by task on a CPU, 100 at once on a GPU."""
+    """Adapted parameters and query indices, task by task on a CPU, 100 at once on a GPU."""
     for piece in _pieces(episodes, theta.is_cuda):
         adapted = adapt(learner, network, theta, images, piece, steps)
         parts = 1 if theta.is_cuda else len(adapted)
-        yield from zip(adapted.chunk(parts), piece.target.chunk(parts), strict=True)
+        yield from zip(adapted.chunk(parts), piece.query.chunk(parts), strict=True)
 
 
 def _pieces(episodes: Episodes, large: bool) -> Iterator[Episodes]:
@@ -273,6 +273,6 @@ def distance_moved(trained: Trained) -> dict[str, Any]:
     settings = cell.settings
     before = settings.network.initial(Seeds.of(cell.seed).initialisation)
     moved = (trained.theta.cpu() - before).norm().item()
-    told = {name: getattr(settings, name) for name in ("configuration", "algorithm", "optimiser")}
-    told |= {"setting": settings.name, "outer_rate": settings.rate, "seed": cell.seed}
-    return {**told, "distance": moved}
+    row = {name: getattr(settings, name) for name in ("configuration", "algorithm", "optimiser")}
+    row |= {"setting": settings.name, "outer_rate": settings.rate, "seed": cell.seed}
+    return {**row, "distance": moved}

@@ -58,8 +58,8 @@ def dispersion(
             for episodes in pair
         ]
         for part, size in (("all", network.size), ("features", before_head)):
-            told = distances(*(each[:, :size].cpu() for each in ends))
+            row = distances(*(each[:, :size].cpu() for each in ends))
             rows.append(
-                {"setting": settings.name, "seed": cell.seed, "split": split, "part": part, **told}
+                {"setting": settings.name, "seed": cell.seed, "split": split, "part": part, **row}
             )
     return pd.DataFrame(rows)

@@ -59,7 +59,7 @@ class GroupedStep:
                     runs.append(self._to(run))
                 next_ = family[self._to(run * flags.shape[1] + step * self.tasks + task)]
                 shapes.append(family.shape)
-                indices += [next_.support, next_.target]
+                indices += [next_.support, next_.query]
             order = np.argsort(np.concatenate(kinds)).reshape(own.shape)
             moved = [self._to(array) for array in (order, own.astype(np.int64))]
             course += self._run(tuple(shapes), len(runs), [*moved, *runs, *indices])
@@ -156,5 +156,5 @@ def _stack(each: tuple[Episodes, ...]) -> Episodes:
     return Episodes(
         each[0].shape,
         torch.cat([own.support for own in each]),
-        torch.cat([own.target for own in each]),
+        torch.cat([own.query for own in each]),
     )

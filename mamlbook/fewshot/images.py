@@ -267,25 +267,27 @@ def _download(source: Source, name: str, cache: Path) -> Path:
 def _from_cache(source: Source, cache: Path) -> decode.Decoded | None:
     """The decoded arrays of an earlier call, or None if there are none or they are damaged."""
     try:
-        told = json.loads((cache / f"{source.name}.json").read_bytes())
+        stored = json.loads((cache / f"{source.name}.json").read_bytes())
         images = np.load(cache / f"{source.name}.npy", allow_pickle=False)
-        if told["digest"] != source.digest or told["sha256"] != _sha256(images):
+        if stored["digest"] != source.digest or stored["sha256"] != _sha256(images):
             return None
-        return decode.Decoded(images, tuple(told["classes"]), tuple(told["groups"]), told["digest"])
+        return decode.Decoded(
+            images, tuple(stored["classes"]), tuple(stored["groups"]), stored["digest"]
+        )
     except (OSError, ValueError, KeyError, EOFError):
         return None
 
 
 def _to_cache(source: Source, cache: Path, held: decode.Decoded) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    told = {
+    stored = {
         "digest": held.digest,
         "sha256": _sha256(held.images),
         "classes": held.classes,
         "groups": held.groups,
     }
     replace(cache / f"{source.name}.npy", decode.npy(held.images))
-    replace(cache / f"{source.name}.json", json.dumps(told, ensure_ascii=False).encode())
+    replace(cache / f"{source.name}.json", json.dumps(stored, ensure_ascii=False).encode())
 
 
 def _sha256(images: np.ndarray) -> str:

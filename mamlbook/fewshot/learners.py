@@ -1,13 +1,13 @@
 """MAML and NAL: the gradients of their outer loops, and adaptation to a task.
 
-A task's loss on its support and target examples is L_s and L_t, means of cross entropies. NAL
-minimises the mean over tasks of the loss on all its examples; MAML that of L_t(w'), where
-w' = w - alpha grad L_s(w). MAML's gradient is (I - alpha H_s(w)) grad L_t(w'): one pass over the
-support sets at the shared w, a first-order pass over the targets at each task's w', and one
+A task's loss on its support and query examples is L_s and L_q, means of cross entropies. NAL
+minimises the mean over tasks of the loss on all its examples; MAML that of L_q(w'), where
+w' = w - alpha grad L_s(w). MAML's gradient is (I - alpha H_s(w)) grad L_q(w'): one pass over the
+support sets at the shared w, a first-order pass over the query sets at each task's w', and one
 Hessian-vector product on the support sets, summed over tasks. Without H_s it is first-order MAML.
 Where the inner loop adapts only some of the parameters, those that the diagonal matrix M selects,
-w' = w - alpha M grad L_s(w) and MAML's gradient is (I - alpha H_s(w) M) grad L_t(w'). After K inner
-steps w_0 = w, ..., w_K it is (I - alpha H_s(w_0) M) ... (I - alpha H_s(w_K-1) M) grad L_t(w_K).
+w' = w - alpha M grad L_s(w) and MAML's gradient is (I - alpha H_s(w) M) grad L_q(w'). After K inner
+steps w_0 = w, ..., w_K it is (I - alpha H_s(w_0) M) ... (I - alpha H_s(w_K-1) M) grad L_q(w_K).
 """
 
 from collections.abc import Callable, Iterator
@@ -96,14 +96,14 @@ def outer_gradient(
 ) -> Outcome:
     """The outer gradient for theta (W, size) on G tasks, G / W consecutive ones for each set.
 
-    images: uint8 (all, side, side, channels). Loss and accuracy are the targets' after
+    images: uint8 (all, side, side, channels). Loss and accuracy are the query sets' after
     adaptation for MAML, those of all examples for NAL. Without autograd's bookkeeping, a
     twentieth of a step's time on a CPU.
     """
     shape, sets, how = episodes.shape, len(theta), {"convolution": convolution}
-    hard, soft = (labels(shape.ways, count, theta.device) for count in (shape.shots, shape.targets))
+    hard, soft = (labels(shape.ways, count, theta.device) for count in (shape.shots, shape.queries))
     if learner.algorithm == "nal":
-        both = torch.cat((episodes.support, episodes.target), 1)
+        both = torch.cat((episodes.support, episodes.query), 1)
         x = inputs(images, both, theta.dtype)
         loss, accuracy, tape = _losses(network, theta, x, torch.cat((hard, soft)), shape, **how)
         gradient = passes.backward(network, theta, tape, sets, **how)
@@ -122,8 +122,8 @@ def outer_gradient(
     # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
     parts = 1 if (convolution or suited(theta.device)) is Gemm else len(x)
     loss, accuracy, slopes = [], [], []
-    for weights, target in zip(adapted.chunk(parts), episodes.target.chunk(parts), strict=True):
-        y = inputs(images, target, theta.dtype)
+    for weights, query in zip(adapted.chunk(parts), episodes.query.chunk(parts), strict=True):
+        y = inputs(images, query, theta.dtype)
         loss_, accuracy_, walked = _losses(network, weights, y, soft, shape, **how)
         slopes.append(passes.backward(network, weights, walked, len(weights), **how))
         loss.append(loss_)

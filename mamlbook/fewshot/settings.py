@@ -9,7 +9,7 @@ training tasks and of the evaluation tasks.
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -114,8 +114,8 @@ class Common:
     """Of the outer loop; by default the configuration's, as for all settings without a value."""
     schedule: Literal["constant", "cosine"] | None = None
     """Of the outer rate: constant, or cosine decay to 1e-6 over all the outer steps."""
-    targets: int = 10
-    """Target examples of a class."""
+    targets: Annotated[int, tyro.conf.arg(name="queries")] = 10
+    """Query examples of a class (in records: targets)."""
     filters: int = 64
     """Filters of each convolution."""
     downsampling: Literal["strided", "pooled"] | None = None
@@ -147,7 +147,7 @@ class Common:
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None:
-                check_count(name, value)
+                check_count("queries" if name == "targets" else name, value)
         for name in ("outer_rate", "inner_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -552,9 +552,9 @@ class Cell:
     @property
     def label(self) -> str:
         """A name for all but how long the cell is trained and evaluated, fit for a folder."""
-        told = (f"{key}={value}" for key, value in self.settings.particulars.items())
+        named = (f"{key}={value}" for key, value in self.settings.particulars.items())
         settings = self.settings
-        return "-".join((settings.data, settings.name, settings.algorithm, *told, str(self.seed)))
+        return "-".join((settings.data, settings.name, settings.algorithm, *named, str(self.seed)))
 
 
 def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:

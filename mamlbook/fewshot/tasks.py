@@ -1,6 +1,6 @@
 """N-way K-shot tasks, easy and hard, drawn many at a time on the device of the images.
 
-A task is N classes, in random order, with K support and Q target examples of each. The label of
+A task is N classes, in random order, with K support and Q query examples of each. The label of
 an example is the place of its class in that order, so a label means nothing outside its task.
 """
 
@@ -14,14 +14,14 @@ from mamlbook.errors import InputError, check_count
 
 @dataclass(frozen=True)
 class Shape:
-    """Number of classes N, of support examples per class K, and of targets per class Q."""
+    """Number of classes N, of support examples per class K, and of queries per class Q."""
 
     ways: int
     shots: int
-    targets: int
+    queries: int
 
     def __post_init__(self) -> None:
-        for name in ("ways", "shots", "targets"):
+        for name in ("ways", "shots", "queries"):
             check_count(name, getattr(self, name))
 
 
@@ -29,16 +29,16 @@ class Shape:
 class Episodes:
     """Tasks of one shape as flat indices into images.flatten(0, 1).
 
-    support: int64 (tasks, N * K); target: int64 (tasks, N * Q); class by class, so the labels
+    support: int64 (tasks, N * K); query: int64 (tasks, N * Q); class by class, so the labels
     are 0 (K times), 1 (K times), ... for every task.
     """
 
     shape: Shape
     support: torch.Tensor
-    target: torch.Tensor
+    query: torch.Tensor
 
     def __getitem__(self, which: torch.Tensor | slice) -> "Episodes":
-        return Episodes(self.shape, self.support[which], self.target[which])
+        return Episodes(self.shape, self.support[which], self.query[which])
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Family:
     turned: bool = False
 
     def __post_init__(self) -> None:
-        ways, needed = self.shape.ways, self.shape.shots + self.shape.targets
+        ways, needed = self.shape.ways, self.shape.shots + self.shape.queries
         if self.distinct and len(self.groups) < ways:
             raise InputError(
                 f"{ways} ways need as many groups, but there are {len(self.groups)}; "
@@ -73,7 +73,7 @@ class Family:
             )
         if self.examples.shape[1] < needed:
             raise InputError(
-                f"{self.shape.shots} shots and {self.shape.targets} targets need {needed} "
+                f"{self.shape.shots} shots and {self.shape.queries} query examples need {needed} "
                 f"examples of a class, but there are {self.examples.shape[1]}; ask for fewer."
             )
 
@@ -101,13 +101,13 @@ class Family:
             scores = rand(count, width).masked_fill(rows < 0, -1.0)
             classes = rows.gather(1, scores.topk(shape.ways).indices)
         allowed = self.examples.to(device)[classes]
-        picked = rand(*allowed.shape).topk(shape.shots + shape.targets).indices
+        picked = rand(*allowed.shape).topk(shape.shots + shape.queries).indices
         flat = classes[:, :, None] * total + allowed.gather(2, picked)
         if self.turned:
             images = len(self.examples) * total
             flat = flat + images * (4 * rand(count, shape.ways, 1)).long().clamp(max=3)
-        support, target = flat.split((shape.shots, shape.targets), 2)
-        return Episodes(shape, support.flatten(1), target.flatten(1))
+        support, query = flat.split((shape.shots, shape.queries), 2)
+        return Episodes(shape, support.flatten(1), query.flatten(1))
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def merge(flags: torch.Tensor, easy: Episodes, hard: Episodes) -> Episodes:
     return Episodes(
         easy.shape,
         torch.where(which, hard.support, easy.support),
-        torch.where(which, hard.target, easy.target),
+        torch.where(which, hard.query, easy.query),
     )
 
 

@@ -34,7 +34,7 @@ def traced_gradient(
     episodes: Episodes,
 ) -> Outcome:
     """What `outer_gradient` returns, by a graph once there were 100 calls with these shapes."""
-    inputs = (theta, images, episodes.support, episodes.target)
+    inputs = (theta, images, episodes.support, episodes.query)
     shapes = tuple((each.shape, each.dtype, each.device) for each in inputs)
     key = (learner, network, episodes.shape, shapes)
     with _turn:
@@ -47,8 +47,8 @@ def traced_gradient(
 
 
 def _record(learner, network, shape, inputs):
-    def gradient(theta, images, support, target):
-        episodes = Episodes(shape, support, target)
+    def gradient(theta, images, support, query):
+        episodes = Episodes(shape, support, query)
         outcome = outer_gradient(learner, network, theta, images, episodes)
         return outcome.gradient, outcome.loss, outcome.accuracy
 

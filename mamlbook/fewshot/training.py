@@ -307,11 +307,11 @@ class _Run:
     @property
     def identity(self) -> dict:
         """What a checkpoint must agree with; a run may be continued to more iterations."""
-        told = [
+        trained = [
             {"cell": cell.label, "tasks": _digest(problem.training)}
             for cell, problem in zip(self.cells, self.problems, strict=True)
         ]
-        return {"settings": told, "data": self.digest, "device": self.source.images.device.type}
+        return {"settings": trained, "data": self.digest, "device": self.source.images.device.type}
 
     def course(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""
@@ -332,10 +332,10 @@ class _Run:
 
 def _kind(cell: Cell) -> str:
     """What cells that train together share: all but seed, setting and outer rate."""
-    told = asdict(cell.settings)
+    common = asdict(cell.settings)
     for free in ("outer_rate", "setting", "p"):
-        told.pop(free, None)
-    return repr((cell.settings.data, told))
+        common.pop(free, None)
+    return repr((cell.settings.data, common))
 
 
 def alike(cells: list[Cell]) -> list[list[Cell]]:
@@ -367,7 +367,7 @@ def _check_alike(cells: list[Cell]) -> None:
 
 def _digest(mixture: Mixture) -> str:
     """Of all that the tasks are drawn from."""
-    told = [
+    parts = [
         (
             family.shape,
             family.groups,
@@ -377,7 +377,10 @@ def _digest(mixture: Mixture) -> str:
         )
         for family in (mixture.easy, mixture.hard)
     ]
-    return hashlib.sha256(repr((told, mixture.hard_probability)).encode()).hexdigest()[:16]
+    described = repr((parts, mixture.hard_probability))
+    # Checkpoints know the number of query examples as targets.
+    described = described.replace("queries=", "targets=")
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 
 def _title(cells: list[Cell]) -> str:

@@ -45,7 +45,7 @@ def alphabets(rows: pd.DataFrame) -> Figure:
     right.set_yscale("log")
     right.set_xticks(sorted(rows["step"].unique()))
     right.set_xlabel("inner steps")
-    right.set_title("Loss on the targets")
+    right.set_title("Loss on the query set")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 

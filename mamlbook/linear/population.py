@@ -71,7 +71,7 @@ def noise_risk(env: Environment, alpha: float, m: float, steps: int = 1) -> floa
 
 
 def least_squares_risk(noise: float, d: int, m: int) -> float:
-    """The excess risk of least squares on m Gaussian samples of the task alone, from no start.
+    """The excess risk of plain least squares on m Gaussian samples of the task alone.
 
     nu^2 d / (2 (m - d - 1)), whatever the task's covariance and solution: E[(X'X)^-1] is
     Sigma^-1 / (m - d - 1). Raises InputError unless m > d + 1, where this mean is finite.

@@ -181,8 +181,8 @@ def _places(quantity: str, rows: pd.DataFrame) -> dict[tuple[float, float, int],
         env = Place(row.hardness, row.packing, row.m, row.network).setting.environment
         centre = env.centres[0]
         if quantity == "nal":
-            starts = [nal_solution(env)]
+            initial = [nal_solution(env)]
         else:
-            starts = [each.w for each in learned_maml(env, row.m, centre)]
-        found[row.hardness, row.packing, row.m] = [w @ centre / (centre @ centre) for w in starts]
+            initial = [each.w for each in learned_maml(env, row.m, centre)]
+        found[row.hardness, row.packing, row.m] = [w @ centre / (centre @ centre) for w in initial]
     return found

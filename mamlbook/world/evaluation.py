@@ -32,12 +32,12 @@ class TaskSet:
 def task_set(setting: Setting, seed: int, tasks: int, stream: str = "test") -> TaskSet:
     """Tasks with glyphs of the test bank ("validate": of the training bank)."""
     pen = setting.recipe.pen
-    told = draws(seed, stream, 1, tasks, QUERIES + setting.m, pen.dimension, BANK)
-    told.hard[0] = np.arange(tasks) % 2 == 0  # as many hard tasks as easy ones: less noise
+    drawn = draws(seed, stream, 1, tasks, QUERIES + setting.m, pen.dimension, BANK)
+    drawn.hard[0] = np.arange(tasks) % 2 == 0  # as many hard tasks as easy ones: less noise
     held = bank(pen, "test" if stream == "test" else "train", BANK)
     env = setting.environment
     logistic = setting.recipe.logistic
-    made = batch(env, told, solutions(env, told), 0, held, logistic=logistic)
+    made = batch(env, drawn, solutions(env, drawn), 0, held, logistic=logistic)
     return TaskSet(made.images, made.labels, logistic)
 
 

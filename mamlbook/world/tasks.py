@@ -64,11 +64,11 @@ def together(many: Sequence[Draws]) -> Draws:
     )
 
 
-def solutions(env: Environment, told: Draws) -> np.ndarray:
+def solutions(env: Environment, drawn: Draws) -> np.ndarray:
     """The tasks' solutions w* = mu_k + C_k^(1/2) normal, (B, T, d); family 0 is the hard one."""
-    family = np.where(told.hard, 0, 1)
+    family = np.where(drawn.hard, 0, 1)
     roots = np.sqrt(np.diagonal(env.spreads, axis1=1, axis2=2))  # the spreads are r I
-    return env.centres[family] + roots[family] * told.normals
+    return env.centres[family] + roots[family] * drawn.normals
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Batch:
 
 def batch(
     env: Environment,
-    told: Draws,
+    drawn: Draws,
     w: np.ndarray,
     number: int,
     held: Bank,
@@ -92,9 +92,9 @@ def batch(
 
     With `logistic` a label is the probability 1/(1 + exp(-STEEPNESS y)).
     """
-    rho = np.where(told.hard[number], env.covariances[0, 0, 0], env.covariances[1, 0, 0])
+    rho = np.where(drawn.hard[number], env.covariances[0, 0, 0], env.covariances[1, 0, 0])
     ink = torch.from_numpy(np.sqrt(rho).astype(np.float32))[:, None]
-    places = told.places[number]
+    places = drawn.places[number]
     clean = np.einsum("tnd,td->tn", held.z[places], w[number].astype(np.float32))
     images = torch.from_numpy(np.take(held.images, places, axis=0)).mul_(ink[..., None])
     labels = ink * torch.from_numpy(clean)

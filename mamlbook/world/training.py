@@ -105,14 +105,14 @@ def train(
     the code stays as `body` left it and the readout alone is trained and adapted.
     """
     recipe = setting.recipe
-    start = stacked([list(body(recipe, seed)) for seed in seeds])
+    initial = stacked([list(body(recipe, seed)) for seed in seeds])
     held, apart = bank(recipe.pen, "train", BANK), 0
     network: Callable[[Weights, Tensor], Tensor] = recipe.network
     if readout:
-        fixed, start = start[: -recipe.network.readout], start[-recipe.network.readout :]
+        fixed, initial = initial[: -recipe.network.readout], initial[-recipe.network.readout :]
         held, apart = _coded(recipe, seeds), BANK
         network = linear
-    moving = [w.clone().requires_grad_() for w in start]
+    moving = [w.clone().requires_grad_() for w in initial]
     optimizer = _optimizer(recipe, moving, recipe.readout_rate if readout else recipe.rate)
     peak = optimizer.param_groups[0]["lr"]
     schedule = OneCycleLR(optimizer, peak, recipe.steps, cycle_momentum=False)
@@ -120,12 +120,12 @@ def train(
     # NAL needs no support images; its query images are those of MAML with the same seed.
     images = recipe.queries + (0 if rates is None else setting.m)
     each = [draws(seed, "train", recipe.steps, recipe.tasks, images, d, BANK) for seed in seeds]
-    told = together(each)
+    drawn = together(each)
     own_bank = np.repeat(np.arange(len(seeds)), recipe.tasks)[:, None] * apart
-    told = Draws(told.hard, told.normals, told.places + own_bank)
-    wanted = solutions(env, told)
+    drawn = Draws(drawn.hard, drawn.normals, drawn.places + own_bank)
+    wanted = solutions(env, drawn)
     for step in range(recipe.steps):
-        shown = batch(env, told, wanted, step, held, logistic=recipe.logistic)
+        shown = batch(env, drawn, wanted, step, held, logistic=recipe.logistic)
         loss = outer_loss(network, moving, shown, recipe, rates)
         optimizer.zero_grad()
         loss.backward()

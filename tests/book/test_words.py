@@ -31,12 +31,21 @@ PRIVATE = {
 }
 # Where labels are what the inner loop is judged on, they are a query set.
 QUERY = {r"\btargets?\b": "query set"}
-PAGES = ["README", "intro", "running", "reference", *sorted(
+# What no variable, attribute or parameter may be called. `targets` in the settings of a run is the
+# name that records have.
+NAMES = {
+    "": {"told", "dear", "anew"},
+    "mamlbook/fewshot": {"target", "target_labels", "starts"},
+    "mamlbook/world": {"target", "targets", "starts"},
+    "mamlbook/diagnose": {"start", "starts"},
+}
+PAGES = ["README", "CHANGELOG", "CONTRIBUTING", "intro", "running", "reference", *sorted(
     path.stem for path in (ROOT / "chapters").iterdir() if path.suffix in (".md", ".ipynb")
 ), *sorted(f"reference/{path.stem}" for path in (ROOT / "reference").glob("*.md"))]  # fmt: skip
 MODULES = [
     *sorted(path for folder in ("mamlbook", "tools", "benchmarks") for path in
             (ROOT / folder).rglob("*.py")),
+    *sorted(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)),
     *sorted((ROOT / "mamlbook").rglob("*.js")),
     *sorted((ROOT / "tools").rglob("*.js")),
 ]  # fmt: skip
@@ -112,6 +121,38 @@ def test_a_module_keeps_to_the_words_of_the_field(module):
 @pytest.mark.parametrize("page", [path.stem for path in chapters()])
 def test_a_chapter_opens_with_its_answer(page):
     assert "In short" in said_on(page)[:2500]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [path for path in MODULES if path.suffix == ".py"],
+    ids=lambda path: f"{path.parent.name}.{path.name}",
+)
+def test_a_module_names_things_in_the_words_of_the_field(module):
+    found = {
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(module.read_text("utf-8")).readline)
+        if token.type == tokenize.NAME
+    }
+    for folder, names in NAMES.items():
+        if module.relative_to(ROOT).as_posix().startswith(folder):
+            assert found & names == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        path
+        for path in MODULES
+        if path.parent.name in ("fewshot", "world") and "tests" not in path.parts
+    ]
+    + [ROOT / "mamlbook/figures/omniglot.py", ROOT / "mamlbook/figures/cifar.py"],
+    ids=lambda path: f"{path.parent.name}.{path.name}",
+)
+def test_a_module_says_query_set(module):
+    """But for the name that the number of query examples has in records and checkpoints."""
+    text = re.sub(r"^targets=?$|(in records: |as )targets", "", said_in(module), flags=re.M)
+    assert private(text, QUERY) == []
 
 
 def test_a_private_word_is_noticed():

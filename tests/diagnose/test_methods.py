@@ -262,7 +262,9 @@ def test_a_feature_that_is_still_within_tasks_has_no_within_slope():
         x = np.column_stack([rng.normal(size=12), np.full(12, 0.1 * (i % 7))])
         rows.append(np.column_stack([np.ones(12), x, x.sum(1) + rng.normal(size=12)]))
     found = methods.fixed_effects(rows, quadratics.moments(rows, methods.mask(3, "all")), 5)
-    assert abs(found.start[2]) < 1e-6 and found.start[1] == pytest.approx(1, abs=0.2)
+    assert abs(found.initialization[2]) < 1e-6 and found.initialization[1] == pytest.approx(
+        1, abs=0.2
+    )
 
 
 @pytest.mark.parametrize("adapt", ["all", "intercept"])

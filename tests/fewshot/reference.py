@@ -18,9 +18,9 @@ def loss(network, theta, images, labels):
 
 
 def maml_loss(
-    network, theta, support, support_labels, target, target_labels, rate, first=False, frozen=False
+    network, theta, support, support_labels, query, query_labels, rate, first=False, frozen=False
 ):
-    """The target loss after one inner step, differentiable through the step unless `first`;
+    """The query loss after one inner step, differentiable through the step unless `first`;
     `frozen`: batch norm's scales and shifts take no part in the step."""
     (gradient,) = torch.autograd.grad(
         loss(network, theta, support, support_labels), theta, create_graph=not first
@@ -32,4 +32,4 @@ def maml_loss(
             for name, shape in zip(names, network.shapes, strict=True)
         ]
         gradient = gradient * torch.cat(moves).to(gradient)
-    return loss(network, theta - rate * gradient, target, target_labels)
+    return loss(network, theta - rate * gradient, query, query_labels)

@@ -34,12 +34,12 @@ def test_flops_are_those_of_the_convolutions(settings, shape, inputs):
     for _ in range(3):
         side = (side + 1) // 2
         products += 3 * side**2 * 9 * 64 * 64
-    images = shape.ways * (shape.shots + shape.targets)
+    images = shape.ways * (shape.shots + shape.queries)
     assert 1 < gpu.flops(settings, shape) / (2 * products * images) < 1.002
 
 
 def test_exact_maml_costs_what_its_passes_do():
-    """Three passes over the targets; over the support sets nine, two of them with the inputs'
+    """Three passes over the query sets; over the support sets nine, two of them with the inputs'
     covariance for company."""
     nal, first, exact = (
         gpu.flops(Omniglot(algorithm=name), Shape(5, 1, 10))

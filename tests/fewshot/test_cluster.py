@@ -19,7 +19,7 @@ from mamlbook.errors import InputError, stop_wanted, stoppable
 from tools import ROOT
 
 SMALL = (
-    "--seeds 3 --filters 1 --tasks 1 --targets 1 --evaluation-tasks 20 --iterations 500 "
+    "--seeds 3 --filters 1 --tasks 1 --queries 1 --evaluation-tasks 20 --iterations 500 "
     "--optimiser adam"
 )
 # The workers keep more checkpoints than once a minute, so that trainings of seconds have some.

@@ -212,7 +212,7 @@ def test_mistakes_are_told_in_one_sentence(capsys):
 def test_maml_learns_real_omniglot_within_two_cpu_minutes(real_data, tmp_path):
     images.load("omniglot")  # decoding is not part of the two minutes
     words = (
-        "omniglot --algorithm maml --filters 32 --downsampling pooled --tasks 4 --targets 5 "
+        "omniglot --algorithm maml --filters 32 --downsampling pooled --tasks 4 --queries 5 "
         "--optimiser adam --iterations 1000 --seeds 1 --evaluation-tasks 200 --out"
     )
     start = os.times()

@@ -119,9 +119,7 @@ def test_the_head_is_initialized_as_asked():
 def test_a_class_is_turned_as_one_and_each_turn_is_as_likely():
     family = Family(Shape(3, 2, 4), (tuple(range(12)),), False, torch.arange(8).expand(12, 8), True)
     drawn = family.draw(4000, torch.Generator().manual_seed(0), 8)
-    turn = torch.cat(
-        [each.unflatten(1, (3, -1)) // 96 for each in (drawn.support, drawn.target)], 2
-    )
+    turn = torch.cat([each.unflatten(1, (3, -1)) // 96 for each in (drawn.support, drawn.query)], 2)
     assert (turn == turn[:, :, :1]).all()  # of all examples of a class alike
     counts = torch.bincount(turn[:, :, 0].flatten(), minlength=4) / (3 * 4000)
     assert (counts - 0.25).abs().max() < 4 * (0.25 * 0.75 / 12_000) ** 0.5

@@ -20,7 +20,7 @@ def theta():
 
 
 def test_accuracy_is_that_of_a_plain_network(characters):
-    """K steps by autograd, then the share of targets whose largest logit is the right one."""
+    """K steps by autograd, then the share of query images whose largest logit is the right one."""
     network = dataclasses.replace(SETTINGS.network, filters=8)
     theta = network.initial(2)
     mixture = SETTINGS.problem(characters, 0).training
@@ -30,7 +30,7 @@ def test_accuracy_is_that_of_a_plain_network(characters):
     for row in range(12):
         x, y = (
             learners.inputs(flat, each[row : row + 1], theta.dtype)[0]
-            for each in (easy.support, easy.target)
+            for each in (easy.support, easy.query)
         )
         own = theta[0]
         for _ in range(2):
@@ -59,7 +59,7 @@ def test_splits_of_cifar_share_no_image(pictures):
     mixtures = {"fit": problem.training, **problem.evaluation}
     for name, mixture in mixtures.items():
         _, easy, hard = mixture.draw(400, (1,), "cpu")
-        parts = (easy.support, easy.target, hard.support, hard.target)
+        parts = (easy.support, easy.query, hard.support, hard.query)
         seen[name] = set(torch.cat([part.flatten() for part in parts]).tolist())
     classes = {name: {index // 60 for index in held} for name, held in seen.items()}
     assert not seen["fit"] & seen["train"] and classes["fit"] == classes["train"]
@@ -120,16 +120,16 @@ def test_running_statistics_are_means_over_adapted_tasks(characters, steps):
     flat = characters.images.flatten(0, 1)
     mixture = SETTINGS.problem(characters, 0).training
     flags, easy, hard = mixture.draw(6, (4,), "cpu")
-    told = []
+    measured = []
     for place, kind in enumerate(flags):
         task = (easy, hard)[int(kind)][torch.tensor([place])]
         weights = learners.adapt(learner, network, theta, flat, task, steps)
-        x = learners.inputs(flat, task.target, theta.dtype)
+        x = learners.inputs(flat, task.query, theta.dtype)
         _, tape = passes.forward(network, weights, x, 5)
-        told.append([torch.stack(block)[:, 0] for block in tape.statistics()])
+        measured.append([torch.stack(block)[:, 0] for block in tape.statistics()])
     assert 0 < flags.sum() < 6
     found = evaluation.running_statistics(learner, network, theta, flat, mixture, steps, 4, count=6)
-    for block, *each in zip(found, *told, strict=True):
+    for block, *each in zip(found, *measured, strict=True):
         torch.testing.assert_close(torch.stack(block)[:, 0], torch.stack(each).mean(0))
 
 

@@ -34,7 +34,7 @@ def case(network: Network, sets: int, device: str = "cpu", count: int = 3):
     )
     episodes = family.draw(sets * count, generator, 8)
     episodes = tasks.Episodes(
-        episodes.shape, episodes.support.to(device), episodes.target.to(device)
+        episodes.shape, episodes.support.to(device), episodes.query.to(device)
     )
     return theta.to(device), images.to(device), episodes
 
@@ -42,11 +42,11 @@ def case(network: Network, sets: int, device: str = "cpu", count: int = 3):
 def expected(algorithm, network, theta, images, episodes, adapted="all"):
     """The outer gradient (size,) summed over tasks, by (double) backward, one at a time."""
     shape, total = episodes.shape, 0
-    y_s, y_t = tasks.labels(3, shape.shots), tasks.labels(3, shape.targets)
+    y_s, y_t = tasks.labels(3, shape.shots), tasks.labels(3, shape.queries)
     theta = theta.clone().requires_grad_()
-    for support, target in zip(episodes.support, episodes.target, strict=True):
+    for support, query in zip(episodes.support, episodes.query, strict=True):
         x_s, x_t = (
-            learners.inputs(images, each[None], theta.dtype)[0] for each in (support, target)
+            learners.inputs(images, each[None], theta.dtype)[0] for each in (support, query)
         )
         if algorithm == "nal":
             loss = reference.loss(network, theta, torch.cat((x_s, x_t)), torch.cat((y_s, y_t)))
@@ -78,7 +78,7 @@ def test_outer_gradient_is_that_of_double_backward(network, algorithm, convoluti
             tasks.Episodes(
                 episodes.shape,
                 episodes.support[3 * row : 3 * row + 3].cpu(),
-                episodes.target[3 * row : 3 * row + 3].cpu(),
+                episodes.query[3 * row : 3 * row + 3].cpu(),
             ),
         )  # fmt: skip
         assert error(found.gradient[row], true) < 1e-10

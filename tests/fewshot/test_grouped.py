@@ -49,7 +49,7 @@ def step(network: Network, algorithm: str, optimiser: str, shapes: tuple[Shape, 
         counts = (2, 4)
         tensors += [indices(count) for count in counts]
     for count, shape in zip(counts, shapes, strict=True):
-        tensors += [indices(count, shape.ways * each) for each in (shape.shots, shape.targets)]
+        tensors += [indices(count, shape.ways * each) for each in (shape.shots, shape.queries)]
     return grouped._step(shapes, 2 * (len(shapes) - 1), tuple(tensors))
 
 

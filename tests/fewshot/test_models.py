@@ -54,17 +54,17 @@ def test_adapt_and_predict_do_what_evaluation_does(cell, characters, exported):
         expected = evaluation.accuracies(
             cell.settings.learner, cell.settings.network, trained.theta, flat, episodes, steps
         )
-        for right, support, query in zip(expected, episodes.support, episodes.target, strict=True):
+        for right, support, query in zip(expected, episodes.support, episodes.query, strict=True):
             known = [f"class {label}" for label in labels(shape.ways, shape.shots)]
             adapted = fewshot.adapt(model, flat[support].numpy(), known, steps)
             found = fewshot.predict(adapted, flat[query].numpy())
-            true = [f"class {label}" for label in labels(shape.ways, shape.targets)]
+            true = [f"class {label}" for label in labels(shape.ways, shape.queries)]
             assert np.mean([one == two for one, two in zip(found, true, strict=True)]) == (
                 pytest.approx(right.item())
             )
             given = learners.adapt(
                 cell.settings.learner, cell.settings.network, trained.theta, flat,
-                dataclasses.replace(episodes, support=support[None], target=query[None]), steps,
+                dataclasses.replace(episodes, support=support[None], query=query[None]), steps,
             )  # fmt: skip
             torch.testing.assert_close(adapted.theta, given, rtol=1e-5, atol=1e-6)
     assert not model.labels  # as it was
@@ -162,7 +162,7 @@ def test_the_command_exports_a_checkpoint(cell, characters, tmp_path, monkeypatc
     stated = [
         part
         for name, value in settings.particulars.items()
-        for part in (f"--{name.replace('_', '-')}", str(value))
+        for part in (f"--{name.replace('_', '-').replace('targets', 'queries')}", str(value))
     ]
     given = ["export", "omniglot", *stated, "--setting", settings.setting, "--seed", "3"]
     given += ["--evaluation-tasks", "4", "--iterations", "25", "--algorithm", settings.algorithm]

@@ -10,9 +10,9 @@ from mamlbook.fewshot.tasks import Family, Mixture, Shape, labels, merge
 GROUPS = ((0, 1, 2), (3, 4, 5, 6), (7, 8, 9, 10, 11), (12, 13, 14, 15, 16, 17))
 
 
-def family(ways=3, shots=1, targets=2, distinct=False, groups=GROUPS, examples=6) -> Family:
+def family(ways=3, shots=1, queries=2, distinct=False, groups=GROUPS, examples=6) -> Family:
     allowed = torch.arange(examples).expand(18, examples)
-    return Family(Shape(ways, shots, targets), groups, distinct, allowed)
+    return Family(Shape(ways, shots, queries), groups, distinct, allowed)
 
 
 def drawn(family: Family, count: int, seed: int = 0):
@@ -20,7 +20,7 @@ def drawn(family: Family, count: int, seed: int = 0):
     shape = family.shape
     return (
         episodes.support.unflatten(1, (shape.ways, shape.shots)),
-        episodes.target.unflatten(1, (shape.ways, shape.targets)),
+        episodes.query.unflatten(1, (shape.ways, shape.queries)),
     )
 
 
@@ -28,13 +28,13 @@ def drawn(family: Family, count: int, seed: int = 0):
 @given(
     ways=st.integers(1, 3),
     shots=st.integers(1, 3),
-    targets=st.integers(1, 3),
+    queries=st.integers(1, 3),
     distinct=st.booleans(),
     seed=st.integers(0, 2**32),
 )
-def test_a_task_repeats_nothing_and_keeps_to_its_groups(ways, shots, targets, distinct, seed):
-    support, target = drawn(family(ways, shots, targets, distinct), 40, seed)
-    both = torch.cat((support, target), 2)
+def test_a_task_repeats_nothing_and_keeps_to_its_groups(ways, shots, queries, distinct, seed):
+    support, query = drawn(family(ways, shots, queries, distinct), 40, seed)
+    both = torch.cat((support, query), 2)
     of_group = torch.full((18,), -1)
     for index, group in enumerate(GROUPS):
         of_group[list(group)] = index
@@ -70,16 +70,16 @@ def test_easy_tasks_are_uniform_over_sets_of_groups_then_classes():
 
 
 def test_examples_are_uniform():
-    support, target = drawn(family(), 20_000)
-    for each in (support, target):
+    support, query = drawn(family(), 20_000)
+    for each in (support, query):
         counts = np.bincount((each[:, 1, 0] % 10).numpy(), minlength=6)
         assert chi_square(counts, np.full(6, 1 / 6)) > 1e-3
 
 
 def test_only_the_allowed_examples_are_drawn():
     allowed = torch.tensor([[2, 5, 7]]).expand(18, 3)
-    support, target = drawn(Family(Shape(3, 1, 2), GROUPS, False, allowed), 100)
-    assert set((torch.cat((support, target), 2) % 10).unique().tolist()) == {2, 5, 7}
+    support, query = drawn(Family(Shape(3, 1, 2), GROUPS, False, allowed), 100)
+    assert set((torch.cat((support, query), 2) % 10).unique().tolist()) == {2, 5, 7}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_only_the_allowed_examples_are_drawn():
     [
         ({"ways": 4}, "4 ways need as many classes, but a group has 3"),
         ({"ways": 5, "distinct": True}, "5 ways need as many groups, but there are 4"),
-        ({"shots": 4, "targets": 3}, "need 7 examples of a class, but there are 6"),
+        ({"shots": 4, "queries": 3}, "need 7 examples of a class, but there are 6"),
         ({"ways": 0}, "ways is 0"),
     ],
 )
@@ -105,13 +105,13 @@ def test_mixture_draws_hard_tasks_with_its_probability():
         assert stats.binomtest(int(flags.sum()), 10_000, p).pvalue > 1e-3
         merged = merge(torch.from_numpy(flags), easy, hard)
         assert torch.equal(merged.support[flags], hard.support[flags])
-        assert torch.equal(merged.target[~flags], easy.target[~flags])
+        assert torch.equal(merged.query[~flags], easy.query[~flags])
 
 
 def test_the_seed_decides_every_part_of_a_draw():
     mixture = Mixture(family(distinct=True), family(), 0.5, 10)
     one, again, other = (mixture.draw(200, seed, "cpu") for seed in ((1, 2), (1, 2), (1, 3)))
-    assert (one[0] == again[0]).all() and torch.equal(one[1].target, again[1].target)
+    assert (one[0] == again[0]).all() and torch.equal(one[1].query, again[1].query)
     assert (one[0] != other[0]).any()
     for place in (1, 2):
         assert not torch.equal(one[place].support, other[place].support)
