@@ -30,3 +30,9 @@ def mean_ci95(values: ArrayLike) -> tuple[float, float]:
     if values.size < 2:
         raise InputError(f"An interval needs at least 2 repeats, got {values.size}.")
     return float(values.mean()), half_width(values)
+
+
+def signed(mean: float, half: float, digits: int = 1) -> str:
+    """A difference and the half-width of its interval as text: "+1.2 ± 0.3"; a zero has no sign."""
+    number = f"{mean:+.{digits}f}"
+    return f"{number if float(number) else number[1:]} ± {half:.{digits}f}"

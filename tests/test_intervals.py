@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mamlbook.intervals import half_width, half_width_of_sd, mean_ci95
+from mamlbook.intervals import half_width, half_width_of_sd, mean_ci95, signed
 
 
 def test_half_width_is_students():
@@ -27,3 +27,10 @@ def test_intervals_hold_the_mean_as_often_as_they_say():
     draws = np.random.default_rng(0).standard_normal((4000, 3))
     held = sum(abs(mean) <= half for mean, half in map(mean_ci95, draws))
     assert held / 4000 == pytest.approx(0.95, abs=4 * (0.95 * 0.05 / 4000) ** 0.5)
+
+
+def test_a_difference_that_rounds_to_zero_has_no_sign():
+    assert [signed(mean, 0.13) for mean in (-0.04, 0.04, -0.05001, 0.3)] == [
+        "0.0 ± 0.1", "0.0 ± 0.1", "-0.1 ± 0.1", "+0.3 ± 0.1",
+    ]  # fmt: skip
+    assert signed(-0.0004, 0.001, digits=3) == "0.000 ± 0.001" != signed(-0.0006, 0.001, digits=3)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.experiments.paper import CHANCE, TABLE1, TABLE2, beside
-from mamlbook.intervals import mean_ci95
+from mamlbook.intervals import mean_ci95, signed
 from mamlbook.records import seed_accuracies
 from mamlbook.verdict.claims import Judged, Rule, claims, judged, record, rows
 
@@ -30,7 +30,7 @@ def gain(item: str, setting: str, split: str, hardness: str, nal: str) -> np.nda
 
 
 def said(values: np.ndarray) -> str:
-    return "{:+.1f} ± {:.1f}".format(*mean_ci95(values))
+    return signed(*mean_ci95(values))
 
 
 def lower(values: np.ndarray) -> float:
