@@ -188,8 +188,8 @@ def from_folder(
     if len(classes[scarce]) < sum(least):
         raise DataError(
             f"The class {scarce.relative_to(root)} has {len(classes[scarce])} images, but "
-            f"{least[0]} shots and {least[1]} targets need {sum(least)}: add images, ask for fewer "
-            "shots or targets, or move the folder away."
+            f"{least[0]} shots and {least[1]} query images need {sum(least)}: add images, ask for "
+            "fewer shots or queries, or move the folder away."
         )
     if len(classes[scarce]) < count:
         raise DataError(

@@ -429,8 +429,8 @@ class Folder(Common):
     """Classes of a task."""
     shots: int = 1
     """Support images of a class."""
-    targets: int = 10
-    """Query images of a class."""
+    targets: Annotated[int, tyro.conf.arg(name="queries")] = 10
+    """Query images of a class (in records: targets)."""
     algorithm: Literal["maml", "maml-first", "anil", "boil", "nal"] = "maml"
     """MAML (exact or first-order), ANIL (only the head adapts), BOIL (all but the head), or NAL."""
     iterations: int = 2000

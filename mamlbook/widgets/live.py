@@ -69,7 +69,7 @@ def dealt(model: Model, images: ImageSet, count: int, seed: int) -> dict[str, li
     flat = images.images.flatten(0, 1)
     tasks: dict[str, list] = {}
     for kind, episodes in (("easy", easy), ("hard", hard)):
-        first = episodes.target[:, :: easy.shape.targets]
+        first = episodes.query[:, :: easy.shape.queries]
         tasks[kind] = [
             {"support": bits(flat[support]), "query": bits(flat[query])}
             for support, query in zip(episodes.support, first, strict=True)

@@ -1,4 +1,4 @@
-"""The live network: the page's own code against Python's, and what the reader is told."""
+"""The live network: the page's own code against Python's, and what it says to the reader."""
 
 import base64
 import re
@@ -159,7 +159,7 @@ def test_tasks_in_the_page_are_pythons(look, name, drawn, open_page: OpenPage):
     model, shipped, (flat, pair) = trained(name), trained(name, half=False), drawn
     rate, answer, here, there = model.learner.inner_rate, torch.arange(TASKS // 2) % 5, 0, 0
     for episodes in pair:
-        query = episodes.target[torch.arange(TASKS // 2), answer * episodes.shape.targets]
+        query = episodes.query[torch.arange(TASKS // 2), answer * episodes.shape.queries]
         six = torch.cat([episodes.support, query[:, None]], 1)
         drawings = (flat[six] > 0)[..., 0]
         tasks = {

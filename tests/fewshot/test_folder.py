@@ -13,7 +13,7 @@ from mamlbook.fewshot import models
 from mamlbook.fewshot.settings import Cell, Folder, Seeds
 from tools import ROOT
 
-QUICK = "--targets 3 --iterations 25 --filters 8 --evaluation-tasks 20"
+QUICK = "--queries 3 --iterations 25 --filters 8 --evaluation-tasks 20"
 
 
 def draw(folder, classes, count, first=0, side=28):
@@ -109,15 +109,15 @@ def test_tasks_are_of_one_kind(tmp_path):
     [
         ("--ways 3", r"has 8 classes; 3 for validation and 3 for the meta-test leave 2 to train on"
                      r", and 3 ways need at least 3: add classes or give --ways 2\."),
-        ("--ways 2 --shots 3 --targets 3", r"The class class0\d has 5 images, but 3 shots and 3 "
-                                           r"targets need 6: add images, ask for fewer"),
-        ("--ways 2 --side 8 --targets 3", "The images have side 8"),
+        ("--ways 2 --shots 3 --queries 3", r"The class class0\d has 5 images, but 3 shots and 3 "
+                                           r"query images need 6: add images, ask for fewer"),
+        ("--ways 2 --side 8 --queries 3", "The images have side 8"),
         ("--ways 2 --device tpu", "The device is 'tpu'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_one_sentence(tmp_path, capsys, given, said):
     draw(tmp_path / "birds", 8, 5)
-    more = [] if "--targets" in given else ["--targets", "3"]
+    more = [] if "--queries" in given else ["--queries", "3"]
     where = [str(tmp_path / "birds"), "--out", str(tmp_path / "runs")]
     assert main(["train", "folder", *where, *more, *given.split()]) == 2
     printed = capsys.readouterr().err.strip()
@@ -126,7 +126,7 @@ def test_what_cannot_be_trained_is_one_sentence(tmp_path, capsys, given, said):
 
 
 def test_a_missing_folder_and_an_unreadable_picture_are_one_sentence(tmp_path, capsys):
-    where = ["--out", str(tmp_path / "runs"), "--targets", "3", "--ways", "2"]
+    where = ["--out", str(tmp_path / "runs"), "--queries", "3", "--ways", "2"]
     assert main(["train", "folder", str(tmp_path / "none"), *where]) == 2
     assert "is not a folder; give one that holds a folder for each class" in capsys.readouterr().err
     draw(tmp_path / "birds", 8, 5)

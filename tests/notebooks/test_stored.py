@@ -134,3 +134,20 @@ def test_the_file_is_as_the_runner_writes_it(path):
 
 def test_the_file_is_small(path):
     assert path.stat().st_size < LIMIT
+
+
+RAW = r"\b[rFQwR]_[A-Za-z]|\brho_|\bnu\^|\d[eE]-\d\d|R²/|\*\*2|[-+−]0\.0+ ±"
+
+
+def test_no_output_has_a_raw_symbol_or_a_signed_zero(code):
+    """What a reader sees is typeset: a table has no r_H, no 1e-16 and no -0.0 ± 0.1."""
+    for cell in code:
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "application/vnd.jupyter.widget-view+json" in data:
+                continue
+            kinds = ("text/html", "text/markdown", "application/papermill.record/text/plain")
+            shown = " ".join("".join(data.get(kind, "")) for kind in kinds)
+            shown = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]*>", " ", shown, flags=re.S)
+            shown = re.sub(r"\\\(.*?\\\)|\$[^$]*\$|`[^`]*`", "", shown, flags=re.S)
+            assert re.findall(rf".{{0,20}}(?:{RAW}).{{0,20}}", shown) == []
