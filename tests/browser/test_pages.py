@@ -326,6 +326,18 @@ def test_the_search_for_maml_finds_pages(open_page):
     assert {PAGES[1], "chapters/geography.html", "chapters/verdict.html"} <= set(found)
 
 
+def test_the_magnifier_stands_beside_the_query(open_page):
+    page = open_page(desk("search.html?q=hardness"))
+    fields = page.locator("form.bd-search:visible").evaluate_all(
+        """forms => forms.map((form) => {
+            const [icon, input] = ["i", "input"].map((name) => form.querySelector(name));
+            return [icon.getBoundingClientRect().right, input.getBoundingClientRect().left
+                    + parseFloat(getComputedStyle(input).paddingLeft)];
+        })"""
+    )
+    assert fields and all(icon + 4 < query for icon, query in fields)
+
+
 def test_the_search_finds_the_section_of_fine_tuning(open_page):
     """Each result names the section, and its excerpt is a sentence: no code, no TeX."""
     page = open_page(desk("search.html?q=fine-tuning"))
