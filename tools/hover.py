@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 from tools import ROOT
 
 GLOSSARY = ROOT / "chapters" / "glossary.md"
-LONGEST = 2500  # characters of HTML, of which a reader sees a screenful at most
+LONGEST = 2500  # characters of HTML but for formulas, of which a reader sees a screenful at most
 APART = (  # where a word is no use of a term
     nodes.FixedTextElement, nodes.Inline, nodes.title, nodes.rubric, nodes.caption, nodes.legend,
     nodes.table, addnodes.desc,
@@ -127,7 +127,9 @@ def shown(element: Tag) -> str:
     if element.name == "figure":
         return _clean(element.find("figcaption") or element)
     html = _clean(element)
-    return html if len(html) <= LONGEST else ""
+    for formula in (plain := BeautifulSoup(html, "html.parser")).select(".math"):
+        formula.string = "formula"
+    return html if len(str(plain)) <= LONGEST else ""
 
 
 def _clean(element: Tag | None) -> str:

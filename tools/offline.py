@@ -1,16 +1,13 @@
 """Sphinx extension: pages that ask nothing of any other host, on http and from file://.
 
-MathJax, require.js, the widget manager and the fonts come from vendor/ (see tools/vendor.py),
-anywidget's module from the installed package. vendor/ is not named _static because jupyter-book
-puts every script under that name into every page.
+MathJax and the fonts come from vendor/ (see tools/vendor.py), which is not named _static because
+jupyter-book puts every script under that name into every page.
 """
 
 import base64
 import json
-import shutil
 from pathlib import Path
 
-import anywidget
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import SphinxError
@@ -37,11 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def _use_own_copies(app: Sphinx, config: Config) -> None:
     config.html_static_path += [str(ROOT / "vendor"), str(ASSETS)]
     config.mathjax_path = "mathjax/tex-chtml-full.js"
-    config.nb_ipywidgets_js = {
-        "requirejs/require.js": {},
-        "widgets.js": {},
-        "@jupyter-widgets/embed-amd.js": {},
-    }
+    config.nb_ipywidgets_js = {"widgets.js": {}}
 
 
 def _silence_thebe(app: Sphinx, config: Config) -> None:
@@ -77,8 +70,8 @@ def _settle_scripts(app: Sphinx, exception: Exception | None) -> None:
         # GitHub Pages would otherwise leave out the folders whose names begin with _.
         (Path(app.outdir) / ".nojekyll").touch()
         static = Path(app.outdir) / "_static"
-        module = Path(anywidget.__file__).parent / "nbextension" / "index.js"
-        shutil.copyfile(module, static / "anywidget.js")
+        alive = "".join(_read(ASSETS / f"{name}.js") for name in ("lone", "alive"))
+        (static / "widgets.js").write_text(alive, encoding="utf-8")
         # The first page is no notebook: its pictures are two chapters', as classic scripts.
         _classic(static / "opening.js", "linear", "hardness", "opening")
         _classic(

@@ -12,7 +12,6 @@ import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
 
 from tools import ROOT
@@ -41,15 +40,6 @@ PACKAGES = (
         "mathjax",
         "es5",
         ("tex-chtml-full.js", "output/chtml/fonts/woff-v2/*.woff"),
-    ),
-    Package("requirejs", "2.3.7", "MIT", "requirejs", ".", ("require.js",)),
-    Package(
-        "@jupyter-widgets/html-manager",
-        "1.0.15",
-        "BSD-3-Clause",
-        "@jupyter-widgets",
-        "dist",
-        ("embed-amd.js", "*.woff2"),
     ),
     Package(
         "@fontsource-variable/source-serif-4",
@@ -94,17 +84,7 @@ def fetch(package: Package, scratch: Path) -> None:
             place = target / file.relative_to(source / package.root)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
-    (target / "LICENSE").write_text(licence(package, source), encoding="utf-8")
-
-
-def licence(package: Package, source: Path) -> str:
-    """The licence text; two packages leave it out of what npm serves."""
-    if package.name == "requirejs":  # the MIT licence, as ours
-        terms = (ROOT / "LICENSE").read_text(encoding="utf-8").partition("Permission is")
-        return "Copyright jQuery Foundation and other contributors\n\n" + "".join(terms[1:])
-    if package.name == "@jupyter-widgets/html-manager":  # released with ipywidgets, same licence
-        return distribution("ipywidgets").read_text("licenses/LICENSE")
-    return (source / "LICENSE").read_text(encoding="utf-8")
+    shutil.copyfile(source / "LICENSE", target / "LICENSE")
 
 
 def sha256(file: Path) -> str:

@@ -157,6 +157,4 @@ def settle(page: Page) -> None:
     page.wait_for_load_state("load")
     page.evaluate("document.fonts.ready.then(() => null)")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
-    views = 'script[type="application/vnd.jupyter.widget-view+json"]'
-    mounted = "view => view.parentElement.querySelector('.widget-subarea > *')"
-    page.wait_for_function(f"[...document.querySelectorAll('{views}')].every({mounted})")
+    page.wait_for_function("!document.querySelector('[data-still]')")

@@ -31,11 +31,11 @@ LIVE = ".mb-live"
 FIXED = ("scale", "shift")  # of batch norm: the inner step leaves them
 # Of the widget that the page carries: its engine, and the weights as it fetches them.
 OWN = """
-const stored = document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]');
-const states = Object.values(JSON.parse(stored.textContent).state).map(({ state }) => state);
-const own = states.find(({ networks, rate }) => networks && rate);
-const code = own._esm.replace("export default { render };", "return { net: engine(), fetched };");
-const { net, fetched } = new Function(code)();
+const { textContent } = document.querySelector("[data-frame]:has(.mb-live) + script");
+const alive = /alive\\((\\{.*?\\}), \\(\\) => \\{\\n(.*)\\nreturn render;/s;
+const [, values, code] = textContent.match(alive);
+const own = JSON.parse(values);
+const { net, fetched } = new Function(`${code}\\nreturn { net: engine(), fetched };`)();
 """
 # Adapt to each task's support set and classify a query; logits, and each step's milliseconds.
 RUN = f"""

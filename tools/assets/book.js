@@ -1,5 +1,27 @@
+// Text in a font that arrives after the first paint would move the page: the first paint waits for the
+// fonts, but not long; book.css has a page whose fonts come later do without.
+{
+  const PATIENCE = 200; // ms
+  const FONTS = ["1em 'Source Serif 4'", "italic 1em 'Source Serif 4'", "1em 'Source Sans 3'", "1em 'Source Code Pro'"];
+  const { style } = document.documentElement;
+  style.visibility = "hidden";
+  const there = Promise.all(FONTS.map((font) => document.fonts.load(font)));
+  Promise.race([there, new Promise((done) => setTimeout(done, PATIENCE))]).finally(() => style.removeProperty("visibility"));
+}
+
 // A page opened from a file may not fetch its neighbours: the search then lists titles alone.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// A formula too wide for its place scrolls, by the keyboard too; the others are no stops for it.
+{
+  const reach = () => {
+    const formulas = [...document.querySelectorAll("article .math, article mjx-container")];
+    const wide = formulas.map((formula) => formula.clientWidth && formula.scrollWidth > formula.clientWidth);
+    formulas.forEach((formula, i) => (wide[i] ? formula.setAttribute("tabindex", "0") : formula.removeAttribute("tabindex")));
+  };
+  addEventListener("load", () => document.fonts.ready.then(reach));
+  addEventListener("resize", reach);
+}
 
 // docutils puts entries of a deprecated role into a list; a list has list items.
 document.addEventListener("DOMContentLoaded", () => {

@@ -1,6 +1,7 @@
 // The first page's picture: hardness.js's two tasks (d = 10, m = 2000, Figure 2), one slider.
-// It moves by itself once, unless the reader prefers no motion, and stops at the reader's hand.
-const [EQUAL, HARD, SECONDS] = [1, 0.25, 4.5];
+// It moves by itself once, to equal tasks and back, unless the reader prefers no motion, and stops at
+// the reader's hand.
+const [EQUAL, HARD, SECONDS, BACK] = [1, 0.25, 5.5, 0.2];
 const FIGURE2 = { m: 2000, d: 10, alpha: 1, distance: 2 * Math.sqrt(10) };
 
 function picture({ rho_hard }) {
@@ -24,17 +25,16 @@ function picture({ rho_hard }) {
   return { pictures: { opening: [box.node] }, table: element("div"), sentence };
 }
 
-const el = document.getElementById("opening");
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const model = lone({ rho_hard: still ? HARD : EQUAL });
-mount({
+const model = lone({ rho_hard: HARD });
+const el = enliven(({ model, el }) => mount({
   model,
   el,
   title: "Two tasks: the initializations of NAL and MAML, and what one step leaves",
   size: [{ name: "opening", width: 460, height: 170 }],
   sliders: [{ name: "rho_hard", label: "hardness of the hard task, <i>ρ</i><sub>H</sub> (1: as easy as the other)", min: 0.01, max: 1, step: 0.01 }],
   draw: picture,
-});
+}), model, document.getElementById("opening"));
 if (!still) {
   const sentence = el.querySelector(".mb-sentence");
   let playing = true;
@@ -48,7 +48,8 @@ if (!still) {
   const play = (now) => {
     if (!playing) return;
     const t = Math.min(1, Math.max(0, now - start) / 1000 / SECONDS);
-    const eased = t * t * (3 - 2 * t);
+    const back = t < BACK ? 1 - t / BACK : (t - BACK) / (1 - BACK);
+    const eased = back * back * (3 - 2 * back);
     model.set("rho_hard", Number((EQUAL + (HARD - EQUAL) * eased).toFixed(2)));
     if (t < 1) requestAnimationFrame(play);
     else stop();

@@ -1,0 +1,152 @@
+"""The first paint of a page is whole: nothing of it moves, and its widgets soon come to life."""
+
+import re
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser
+
+from tools import HTML, ROOT
+from tools.browser import view
+from tools.notebooks import chapters, pages
+
+SOURCES = {page.relative_to(ROOT).with_suffix(".html").as_posix(): page for page in pages()}
+PAGES = list(SOURCES)
+VIEW = "application/vnd.jupyter.widget-view+json"
+MOUNT = re.compile(r"<div [^>]*\bdata-frame\b[^>]*>")
+SHIFT = 0.05  # of the cumulative layout shift, half of what is called good
+SCRIPTS = re.compile(r"_static/(widgets|opening|live)\.js")
+ALIVE = 300  # ms after the first paint
+LOADER = 30_000  # bytes
+TRIES = 3  # a time is that of the page and not of what else the machine does: the best counts
+
+# Shifts of what is shown, and when each widget takes the place of its first frame.
+WATCH = """
+window.shifts = [];
+window.lives = [];
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput, sources } of list.getEntries())
+    if (!hadRecentInput) shifts.push([value, sources.map(({ node }) => node?.outerHTML?.slice(0, 80))]);
+}).observe({ type: "layout-shift", buffered: true });
+new MutationObserver((changes) => {
+  for (const { removedNodes } of changes)
+    for (const node of removedNodes) if (node.dataset?.still !== undefined) lives.push(performance.now());
+}).observe(document, { childList: true, subtree: true });
+"""  # noqa: E501
+SETTLED = """
+() => document.fonts.ready.then(() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)))))
+"""
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+
+
+def widgets_of(name: str) -> int:
+    """How many widgets and other pictures that move a page of the book has."""
+    source = SOURCES[name]
+    if source.suffix != ".ipynb":
+        return source.read_text(encoding="utf-8").count("data-frame")
+    cells = nbformat.read(source, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return sum(VIEW in output.get("data", {}) for output in outputs)
+
+
+MOVING = [name for name in PAGES if widgets_of(name)]
+
+
+@pytest.mark.parametrize(("over", "width"), [("http", 1280), ("file", 390)])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_moves_after_the_first_paint(browser: Browser, addresses, name, over, width):
+    context = view(browser, width)
+    context.set_default_timeout(60_000)
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    page.goto(addresses[over] + name)
+    page.wait_for_load_state("load")
+    page.evaluate(SETTLED)
+    shifts = page.evaluate("shifts")
+    context.close()
+    assert sum(value for value, _ in shifts) < SHIFT, shifts
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_widgets_live_soon_and_ask_for_no_manager(browser: Browser, addresses, name):
+    """Nor do they wait for MathJax, or for any script that is slow to come."""
+    late, asked = [], []
+    for _ in range(TRIES):
+        context = view(browser)
+        context.add_init_script(WATCH)
+        context.route("**/mathjax/*.js*", lambda route: None)  # which never answers
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(addresses["http"] + name, wait_until="commit")
+        page.wait_for_function(f"lives.length === {widgets_of(name)}")
+        page.wait_for_function(PAINTED)
+        late.append(page.evaluate(f"Math.max(...lives) - {PAINTED}"))
+        context.close()
+    assert min(late) < ALIVE, late
+    assert not [url for url in asked if re.search("embed-amd|require|anywidget|mathjax/tex", url)]
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_the_first_frame_is_the_widget_before_scripts(browser: Browser, addresses, name):
+    """The same words in the same place and size, and out of the reader's hands without scripts."""
+    seen = {}
+    for look in ("no scripts", "still", "alive"):
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 900},
+            java_script_enabled=look != "no scripts",
+            reduced_motion="reduce",
+        )
+        if look == "still":
+            context.route(SCRIPTS, lambda route: route.abort())
+        page = context.new_page()
+        page.goto(addresses["http"] + name)
+        if look == "alive":
+            page.wait_for_function("!document.querySelector('[data-still], [aria-busy=true]')")
+        frames = page.locator("[data-frame]")
+        assert frames.count() == widgets_of(name)
+        page.wait_for_function("document.documentElement.style.visibility === ''")
+        seen[look] = [(frame.inner_text().split(), frame.bounding_box()) for frame in frames.all()]
+        pictures = page.locator("[data-frame] :is(svg, .mb-tile):visible")
+        assert pictures.count() >= frames.count()
+        free = page.locator("[data-frame] :is(input, button, select, textarea):enabled").count()
+        assert bool(free) is (look == "alive")
+        context.close()
+    for without, still, alive in zip(*seen.values(), strict=True):
+        assert len(without[0]) > 10 and without[0] == still[0] == alive[0]
+        for side in ("width", "height"):
+            assert still[1][side] == pytest.approx(alive[1][side], abs=2)
+
+
+def test_what_brings_widgets_to_life_is_small():
+    assert (HTML / "_static" / "widgets.js").stat().st_size < LOADER
+    assert sorted(path.name for path in (HTML / "_static").glob("*require*")) == []
+    for name in PAGES:
+        text = (HTML / name).read_text(encoding="utf-8")
+        assert len(MOUNT.findall(text)) == widgets_of(name)
+        assert not re.search(r"embed-amd|requirejs|vnd\.jupyter\.widget|mathjax/tex", text), name
+
+
+def test_every_widget_of_the_book_is_counted():
+    assert {path.stem for path in chapters()} >= {"hardness", "geography", "two_layer_net"}
+    assert len(MOVING) >= 7 and "intro.html" in MOVING
+
+
+@pytest.mark.parametrize("name", ["chapters/errata.html", "chapters/proofs.html"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_only_a_formula_that_scrolls_is_a_stop_for_the_keyboard(browser, addresses, name, width):
+    context = view(browser, width)
+    page = context.new_page()
+    page.goto(addresses["http"] + name)
+    page.wait_for_load_state("load")
+    page.evaluate(SETTLED)
+    stops, wide, formulas = page.evaluate(
+        """() => {
+          const all = [...document.querySelectorAll("article .math, article mjx-container")];
+          return [
+            document.querySelectorAll("article .math[tabindex], article .math [tabindex]").length,
+            all.filter((e) => { e.scrollLeft = 9; return e.scrollLeft; }).length, all.length];
+        }"""
+    )
+    context.close()
+    assert stops == wide < formulas / 4
