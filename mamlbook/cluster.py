@@ -15,7 +15,8 @@ from typing import Any
 from mamlbook import records
 from mamlbook.errors import ComputationError, InputError, Stopped, stop_wanted
 
-CONNECT = 20  # seconds for the scheduler, and for a first worker, to answer
+CONNECT = 20  # seconds for the scheduler to answer
+JOIN = 60  # seconds for a first worker, which may still be importing torch
 START = "dask worker ADDRESS --nworkers 2 --nthreads 1"
 
 
@@ -45,7 +46,7 @@ def connected(address: str, out: Path) -> Iterator["Cluster"]:
     with client, TemporaryDirectory(prefix=".job-", dir=out.resolve()) as job:
         task = Task(Path(job), records.commit())
         try:
-            client.wait_for_workers(1, timeout=CONNECT)
+            client.wait_for_workers(1, timeout=JOIN)
             answers = client.run(task.refusal, on_error="return")
         except TimeoutError:
             answers = {}
