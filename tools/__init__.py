@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
+TIMES = ROOT / "tools" / "times.json"  # chapter -> seconds that executing it took
 # What a machine may lack: the extras `book` and `test` of pyproject.toml, and what comes with them.
 OPTIONAL = [
     *(

@@ -1,9 +1,11 @@
 """`python -m tools.execute [CHAPTER ...]`: execute chapters and store their outputs.
 
-A second run gives the same bytes. A chapter runs in its own folder, in this Python, with the
-repository's package importable; it is written only when every cell has succeeded.
+A second run gives the same bytes; `--times` also stores what each took, which differs. A chapter
+runs in its own folder, in this Python, with the repository's package importable; it is written only
+when every cell has succeeded.
 """
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +15,12 @@ import nbformat
 import tyro
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from mamlbook.records import replace
-from tools import environment
+from tools import TIMES, environment
 from tools.notebooks import chapters, settled
 
 
@@ -47,14 +50,19 @@ def run(path: Path, timeout: int = 600) -> NotebookNode:
         record_timing=False,
         store_widget_state=True,
     )
-    return client.execute(env=environment())
+    try:
+        return client.execute(env=environment())
+    finally:  # nbclient leaves a kernel that it was given running
+        if client.km.has_kernel:
+            run_sync(client.km.shutdown_kernel)(now=True)
 
 
-def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
+def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), times: bool = False) -> None:
     """Execute chapters and store their outputs.
 
     Args:
         names: the chapters to execute, such as `hardness`; all of them if none is named.
+        times: store the seconds that each took, for the pages.
     """
     known = {path.stem: path for path in chapters()}
     if unknown := set(names) - set(known):
@@ -62,7 +70,13 @@ def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
     for name in names or known:
         start = time.perf_counter()
         replace(known[name], settled(run(known[name])))
-        print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
+        seconds = time.perf_counter() - start
+        print(f"{name}: {seconds:.1f} s", flush=True)
+        if times:
+            measured = json.loads(TIMES.read_bytes()) if TIMES.exists() else {}
+            measured[name] = round(seconds)
+            text = json.dumps(dict(sorted(measured.items())), indent=1) + "\n"
+            TIMES.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ to run them. The site's address and the book's DOI are settings of _config.yml.
 """
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -29,8 +30,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from mamlbook import records
 from mamlbook.experiments.catalogue import ITEMS
-from tools import ROOT
-from tools.items import cost
+from tools import ROOT, TIMES
+from tools.items import cost, duration
 
 PREVIEW, PREVIEW_SIZE = "_static/preview.png", (1200, 630)  # the size that Open Graph suggests
 PREVIEW_ALT = "Where NAL and MAML initialize two tasks, and their excess risks (Figure 2)"
@@ -191,7 +192,9 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
     first = nodes.paragraph("", "", nodes.literal(text=command), nodes.Text(", or open "))
     first += nodes.reference("", path.name, refuri=f"{up}_sources/{app.env.docname}.ipynb")
     first += nodes.Text(" in Jupyter, in the folder ")
-    first += [nodes.literal(text="chapters"), nodes.Text(" of the repository.")]
+    first += [nodes.literal(text="chapters"), nodes.Text(" of the repository")]
+    app.env.note_dependency(str(TIMES))
+    first += nodes.Text(took(path.stem))
     listed = nodes.bullet_list("", nodes.list_item("", first), classes=["run-this"])
     if address := binder(f"{app.env.docname}.ipynb", cells, app.config.html_theme_options):
         line = nodes.paragraph("", "", nodes.reference("", "Open it on Binder", refuri=address))
@@ -219,6 +222,14 @@ def binder(name: str, cells: list[NotebookNode], options: dict[str, Any]) -> str
         return None
     branch = options.get("repository_branch", "main")
     return f"https://mybinder.org/v2/gh/{place[1]}/{branch}?urlpath=lab/tree/{name}"
+
+
+def took(chapter: str) -> str:
+    """How long the chapter takes, as measured by `tools.execute --times`, to end a sentence."""
+    seconds = json.loads(TIMES.read_bytes()).get(chapter)
+    if seconds is None:
+        return "."
+    return f". Executing it took {duration(seconds).replace(' ', chr(0xA0))} on two cores."
 
 
 def _cost(record: records.Record) -> str:

@@ -1,5 +1,6 @@
 """What pages say about themselves, and what a reader can take from them."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from mamlbook import records
-from tools import ROOT
-from tools.items import cost
+from tools import ROOT, TIMES
+from tools.items import cost, duration
 from tools.notebooks import KERNELSPEC, LANGUAGE, chapters
 from tools.published import LONGEST, PREVIEW, PREVIEW_SIZE, binder, description, items_of
 
@@ -109,6 +110,9 @@ def test_a_chapter_can_be_taken_home_and_run(book, path):
     block = text[text.index("Run this chapter") : text.index("In the code")]
     taken = page.parent / re.search(r'href="([^"]*\.ipynb)"', block)[1]
     assert taken.read_bytes() == path.read_bytes()
+    if seconds := json.loads(TIMES.read_bytes()).get(path.stem):
+        took = duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")
+        assert f"Executing it took {took} on two cores" in block
     for item in items_of(cells):
         record = records.load(item)
         took, training, device = (part.replace(" ", "\N{NO-BREAK SPACE}") for part in cost(record))
