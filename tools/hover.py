@@ -19,6 +19,8 @@ from sphinx.application import Sphinx
 from tools import ROOT
 
 GLOSSARY = ROOT / "chapters" / "glossary.md"
+SET = re.compile(r"<mjx-container\b.*?</mjx-container>", re.S)  # a formula that paint.py has set
+KEPT = re.compile(r'<mjx-container data-kept="(\d+)"></mjx-container>')
 LONGEST = 2500  # characters of HTML but for formulas, of which a reader sees a screenful at most
 APART = (  # where a word is no use of a term
     nodes.FixedTextElement, nodes.Inline, nodes.title, nodes.rubric, nodes.caption, nodes.legend,
@@ -98,8 +100,17 @@ def _collect(app: Sphinx, exception: Exception | None) -> None:
 
 def shown_of(out: Path) -> dict[str, str]:
     """The HTML of what links between pages lead to, by page#anchor."""
+    formulas: list[str] = []
+
+    def aside(found: re.Match) -> str:  # a set formula has a hundred elements: ten seconds in all
+        formulas.append(found[0])
+        return f'<mjx-container data-kept="{len(formulas) - 1}"></mjx-container>'
+
+    def back(found: re.Match) -> str:
+        return re.sub(r' id="[^"]*"', "", formulas[int(found[1])])
+
     pages = {
-        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        path: BeautifulSoup(SET.sub(aside, path.read_text(encoding="utf-8")), "html.parser")
         for path in sorted(out.rglob("*.html"))
         if "_static" not in path.parts
     }
@@ -112,7 +123,7 @@ def shown_of(out: Path) -> dict[str, str]:
                 key = f"{target.relative_to(out).as_posix()}#{anchor}"
                 if key not in found and (element := pages[target].find(id=anchor)):
                     found[key] = shown(element)
-    return {key: html for key, html in found.items() if html}
+    return {key: KEPT.sub(back, html) for key, html in found.items() if html}
 
 
 def shown(element: Tag) -> str:
