@@ -16,7 +16,8 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
 {
   const reach = () => {
     const formulas = [...document.querySelectorAll("article .math, article mjx-container")];
-    const wide = formulas.map((formula) => formula.clientWidth && formula.scrollWidth > formula.clientWidth);
+    const scrolls = (formula) => getComputedStyle(formula).overflowX !== "visible"; // others may be a rounding wider
+    const wide = formulas.map((formula) => formula.scrollWidth > formula.clientWidth && scrolls(formula));
     formulas.forEach((formula, i) => (wide[i] ? formula.setAttribute("tabindex", "0") : formula.removeAttribute("tabindex")));
   };
   addEventListener("load", () => document.fonts.ready.then(reach));
