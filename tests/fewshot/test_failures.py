@@ -220,7 +220,7 @@ def test_ctrl_c_at_a_terminal_saves_what_a_pool_trains(tmp_path):
 
 
 def test_every_cell_is_checked_before_any_is_trained(characters, tmp_path, monkeypatch):
-    monkeypatch.setattr(cells.images, "load", lambda name, device="cpu": characters)
+    monkeypatch.setattr(Omniglot, "load", lambda settings, device="cpu": characters)
     long, short = (Omniglot(iterations=n, **SMALL) for n in (3, 2))
     cells.train_cells([Cell(long, 1)], tmp_path)
     trained = []
