@@ -19,7 +19,7 @@ NBVAL = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
 # In the order given, chapters first: they take longest, the short tests fill the end. What goes to
 # one worker together, and what comes before all, conftest.py says.
 SPREAD = ["-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
-SKIPPED = ["-m", "not slow and not gpu"]
+SKIPPED = ["-m", "not slow and not gpu and not alone"]
 
 Outcome = Counter[str]
 
@@ -43,11 +43,17 @@ def tests() -> Outcome:
     return pytest(*NBVAL, *SPREAD, *SKIPPED, "chapters", "tests")
 
 
+def timed() -> Outcome:
+    """What is measured in milliseconds, one test at a time."""
+    return pytest("-m", "alone", "tests/browser")
+
+
 PARTS: dict[str, Callable[[], Outcome]] = {
     "lint": lint,
     "layout of the code": layout,
     "types": types,
     "book, chapters, tests": tests,
+    "times": timed,
 }
 
 

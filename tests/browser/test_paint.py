@@ -68,6 +68,7 @@ def test_nothing_moves_after_the_first_paint(browser: Browser, addresses, name, 
     assert sum(value for value, _ in shifts) < SHIFT, shifts
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", MOVING)
 def test_widgets_live_soon_and_ask_for_no_manager(browser: Browser, addresses, name):
     """Nor do they wait for MathJax, or for any script that is slow to come."""
