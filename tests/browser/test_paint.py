@@ -53,6 +53,7 @@ def widgets_of(name: str) -> int:
 MOVING = [name for name in PAGES if widgets_of(name)]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("over", "width"), [("http", 1280), ("file", 390)])
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_moves_after_the_first_paint(browser: Browser, addresses, name, over, width):
