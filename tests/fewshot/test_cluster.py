@@ -116,7 +116,7 @@ def test_what_a_cluster_refuses(tmp_path, monkeypatch):
         pass
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     ) as local:
         with (
             pytest.raises(InputError, match="it has 2 threads; start it with `--nthreads 1`"),
