@@ -24,6 +24,7 @@ from sphinx.util import logging
 
 from tools import HTML
 from tools.browser import REMEDY, chromium, launched, served, view
+from tools.drawings import light
 
 ASSETS = Path(__file__).parent / "assets"
 CACHE = HTML.parent / "formulas.json"
@@ -64,7 +65,13 @@ async (formulas) => {
   document.body.replaceChildren(...all);
   await MathJax.typesetPromise();
   const rules = [...document.getElementById("MJX-CHTML-styles").sheet.cssRules];
-  return [all.map((node) => node.innerHTML), rules.map((rule) => rule.cssText)];
+  const each = (what, act) => document.querySelectorAll(what).forEach(act);
+  // What HTML can do without.
+  each("mjx-assistive-mml math", (math) => math.removeAttribute("xmlns"));
+  each("mjx-assistive-mml", (mml) => mml.removeAttribute("unselectable"));
+  each("mjx-container", (box) => box.style.removeProperty("position"));
+  return [all.map((node) => node.innerHTML),
+    [...rules.map((rule) => rule.cssText), "mjx-container { position: relative; }"]];
 }
 """
 # The frames of a page, with what the reader could set as it is set, and out of the reader's hands:
@@ -101,6 +108,8 @@ def _paint(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
+    for path in (out / "_images").glob("*.svg"):
+        path.write_text(light(path.read_text(encoding="utf-8")), encoding="utf-8")
     pages = [path for path in sorted(out.rglob("*.html")) if "_static" not in path.parts]
     for path in pages:
         html = path.read_text(encoding="utf-8")
@@ -209,10 +218,11 @@ def _tex(found: re.Match) -> str:
 
 
 def _known(config: dict[str, Any]) -> dict[str, Any]:
-    """What earlier builds have set under the same settings."""
-    if CACHE.is_file() and (known := json.loads(CACHE.read_text()))["config"] == config:
+    """What earlier builds have set in the same way: under these settings, by this script."""
+    way = [config, TYPESET]
+    if CACHE.is_file() and (known := json.loads(CACHE.read_text())).get("way") == way:
         return known
-    return {"config": config, "formulas": {}, "rules": []}
+    return {"way": way, "formulas": {}, "rules": []}
 
 
 def typeset(

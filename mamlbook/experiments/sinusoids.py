@@ -158,9 +158,11 @@ def adapted(weights: Weights, support: Examples, rate: float, steps: int = 1) ->
         return Algorithm(problem.loss, Descent(rate, steps), None).adapt(weights, support)
 
 
-def _tasks(seed: int, tasks: int, shots: int) -> tuple[Examples, Examples]:
+def _tasks(
+    seed: int, tasks: int, shots: int, dtype: torch.dtype = torch.float32
+) -> tuple[Examples, Examples]:
     generator = torch.Generator().manual_seed(seed)
-    waves = problem.draw(tasks, generator)
+    waves = problem.draw(tasks, generator, dtype)
     return waves.examples(shots, generator), waves.examples(QUERIES, generator)
 
 
@@ -225,9 +227,7 @@ def short_runs() -> np.ndarray:
     to LAST steps on twenty tasks: (methods, steps)."""
     iterations, rate = CANARY
     settings, dtype = Study(iterations=iterations), torch.float64
-    generator = torch.Generator().manual_seed(VALIDATION)
-    waves = problem.draw(20, generator, dtype)
-    tasks = waves.examples(settings.shots, generator), waves.examples(QUERIES, generator)
+    tasks = _tasks(VALIDATION, 20, settings.shots, dtype)
     found = []
     with single_threaded(), torch.no_grad():
         for name in ALGORITHMS:
@@ -256,9 +256,7 @@ def watch(iterations: int = 1500, every: int = 500) -> pd.DataFrame:
     the same digits.
     """
     settings, dtype = Study(iterations=iterations), torch.float64
-    generator = torch.Generator().manual_seed(VALIDATION)
-    waves = problem.draw(100, generator, dtype)
-    tasks = waves.examples(settings.shots, generator), waves.examples(QUERIES, generator)
+    tasks = _tasks(VALIDATION, 100, settings.shots, dtype)
     table = []
     with single_threaded(), torch.no_grad():
         for name in ALGORITHMS:

@@ -176,7 +176,7 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     with executor(settings.workers) as many:
         made = run_cells(one, missing, many)
     found = before | dict(zip(missing, made, strict=True))
-    done = [found[place] for place in todo]
+    done = [_single(found[place]) for place in todo]
     rows = pd.DataFrame(
         row for place, own in zip(todo, done, strict=True) for row in _rows(place, own)
     )
@@ -331,6 +331,16 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
+def _single(own: Measured) -> Measured:
+    """The cell to the precision that its networks were trained with, which the record keeps."""
+    short = {
+        name: value.astype(np.float32)
+        for name in ARRAYS
+        if (value := getattr(own, name)) is not None
+    }
+    return replace(own, **short)
+
+
 def _arrays(done: list[Measured]) -> dict[str, np.ndarray]:
     """The cells' arrays, one after the other, NaN where a cell has none."""
     widest = max(own.speeds.shape[-1] for own in done)
@@ -338,7 +348,7 @@ def _arrays(done: list[Measured]) -> dict[str, np.ndarray]:
     for own in done:
         lacks = widest - own.speeds.shape[-1]
         speeds = np.pad(own.speeds, ((0, 0), (0, 0), (0, lacks)), constant_values=np.nan)
-        none = np.full((len(own.seeds), 3), np.nan)
+        none = np.full((len(own.seeds), 3), np.nan, np.float32)
         readout = none if own.readout is None else own.readout
         full.append(replace(own, speeds=speeds, readout=readout))
     return {name: np.concatenate([getattr(own, name) for own in full]) for name in ARRAYS}

@@ -28,7 +28,8 @@ def omniglot(
     until: int | None = None,
 ) -> None:
     """Train a cell of Table 1 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, cluster, out, until)
+    _, rows = _trained(settings, seeds, first_seed, device, workers, cluster, out, until)
+    _print(rows)
 
 
 def cifar(
@@ -42,7 +43,8 @@ def cifar(
     until: int | None = None,
 ) -> None:
     """Train a cell of Table 2 for `seeds` seeds, or continue it, and print its accuracies."""
-    _command(settings, seeds, first_seed, device, workers, cluster, out, until)
+    _, rows = _trained(settings, seeds, first_seed, device, workers, cluster, out, until)
+    _print(rows)
 
 
 def folder(
@@ -82,17 +84,7 @@ def folder(
         print(f"model: {models.export(one, held, place, rows=own)}")
 
 
-def _command(
-    settings: Settings,
-    seeds: int,
-    first_seed: int,
-    device: str,
-    workers: int,
-    cluster: str | None,
-    out: Path,
-    until: int | None,
-) -> None:
-    _, rows = _trained(settings, seeds, first_seed, device, workers, cluster, out, until)
+def _print(rows: list[pd.DataFrame]) -> None:
     table = evaluation.summarise(pd.concat(rows, ignore_index=True))
     print(table.to_string(index=False, float_format="%.3g"))
 

@@ -6,6 +6,7 @@ four independent ones: of the split into training and test classes, of the initi
 training tasks and of the evaluation tasks.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -95,7 +96,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Common:
+class Common(ABC):
     """What the settings of Omniglot and CIFAR share."""
 
     iterations: int
@@ -156,9 +157,9 @@ class Common:
         _one_of("schedule", self.schedule, ("constant", "cosine"))
 
     @property
+    @abstractmethod
     def algorithm(self) -> str:
         """A field of each kind of settings: one of the algorithms of its table."""
-        raise NotImplementedError
 
     @property
     def particulars(self) -> dict[str, Any]:
@@ -187,9 +188,9 @@ class Common:
         return 1e-6 if self.algorithm.startswith("nal") else 1e-3
 
     @property
+    @abstractmethod
     def data(self) -> str:
         """The name of the images, as `images.load` knows them."""
-        raise NotImplementedError
 
     def load(self, device: str | torch.device = "cpu") -> ImageSet:
         """The images that the tasks are made of, on `device`; DataError if they are not there."""

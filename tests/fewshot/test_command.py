@@ -73,7 +73,7 @@ def test_train_cells_writes_rows_and_checkpoints(characters, expected, tmp_path,
     found = cells.train_cells(CELLS[:2], tmp_path)
     same(evaluation.evaluate_all(found, characters), expected[:2])
     assert (tmp_path / CELLS[1].label / "00000002.safetensors").exists()
-    command._command(TINY, 1, 1, "cpu", 1, None, tmp_path, None)
+    command.omniglot(TINY, 1, 1, out=tmp_path)
     written = pd.read_csv(tmp_path / f"{CELLS[1].label}.csv")
     pd.testing.assert_frame_equal(written, expected[1], check_dtype=False)
     with pytest.raises(ValueError, match="'cuda', but torch sees no GPU"):
