@@ -5,6 +5,7 @@ import re
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 # What holds places and lengths. Not a scale: a glyph's is far below one, and its digits count.
 PLACES = re.compile(r' (?:d|points|x|y|x1|y1|x2|y2|width|height)="[^"]*"|translate\([^)]*\)')
+STYLE = re.compile(r' style="[^"]*"')
 UNSEEN = re.compile(r"\s*(?:<metadata>.*?</metadata>|<!--.*?-->)", re.S)
 
 
@@ -15,6 +16,7 @@ def light(svg: str) -> str:
     drawing that is light already stays as it is.
     """
     short = PLACES.sub(lambda places: NUMBER.sub(_rounded, places[0]), UNSEEN.sub("", svg))
+    short = STYLE.sub(lambda style: re.sub(r"([:;]) ", r"\1", style[0]), short)
     return re.sub(r"\s*\n\s*", "\n", short)
 
 
