@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.errors import InputError
-from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
+from mamlbook.experiments.cells import (
+    Budget,
+    beside_untrained,
+    cells,
+    courses,
+    evaluated,
+    train,
+)
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import evaluation, geometry, images, training
 from mamlbook.fewshot.classifier import Classifier, fit
@@ -42,6 +49,17 @@ class Alphabets(Budget):
     """Evaluation tasks of each alphabet."""
     steps: int = 3
     """Inner steps whose losses are kept; the choice is made by the accuracy after one."""
+
+
+@dataclass(frozen=True)
+class AlphabetsLineage(Alphabets):
+    """The same procedure in the configuration that the authors most probably ran, `lineage`."""
+
+    configuration: Configuration = "lineage"
+    tasks: int = 200
+    """Evaluation tasks of each alphabet."""
+    steps: int = 1
+    """Inner steps whose losses are kept."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +126,10 @@ class Dispersion(Budget):
 
 def alphabets(settings: Alphabets) -> pd.DataFrame:
     """Rows: network (untrained, trained), group, hardness, step, loss, accuracy, with ci95."""
-    trained = train([Omniglot(setting="all", optimiser="adam")], settings)
+    all_tasks = Omniglot(setting="all", configuration=settings.configuration, optimiser="adam")
+    trained = train([all_tasks], settings)
     untrained = [training.untrained(one.cells[0]) for one in trained]
-    held = images.load("omniglot", settings.device)
+    held = images.load(all_tasks.data, settings.device)
     networks = {"untrained": untrained, "trained": trained}
     tables = []
     for name, group in networks.items():
@@ -119,6 +138,9 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
             rows = evaluation.by_group(one.cells[0], theta, held, settings.tasks, settings.steps)
             tables.append(rows.assign(network=name, seed=one.cells[0].seed))
     return pd.concat(tables, ignore_index=True)
+
+
+alphabets_lineage = alphabets
 
 
 def variants(settings: Table1 = Table1()) -> list[Omniglot]:
@@ -140,16 +162,7 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `table1`, with the distance that training moved the weights, and with the untrained
     networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
-    trained = train(variants(settings), settings)
-    rows, arrays = evaluated(trained, settings)
-    moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
-    keys = ["setting", "algorithm"]
-    rows = rows.merge(moved.groupby(keys, as_index=False).distance.mean(), on=keys)
-    nal = [one.cells[0] for one in trained if one.cells[0].settings.algorithm == "nal-1"]
-    bare, own = evaluated([training.untrained(cell) for cell in nal], settings)
-    rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
-    accuracy = np.concatenate([arrays["accuracy"], own["accuracy"]])
-    return rows, {"accuracy": accuracy, "course": courses(trained, settings)}
+    return beside_untrained(train(variants(settings), settings), settings, "nal-1")
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -166,12 +179,24 @@ def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
 
 def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Rows of Table 1's columns, with `control`; beside them each row's accuracy by seed."""
+    """Rows of Table 1's columns, with `control`; beside them each row's accuracy by seed.
+
+    The algorithm of an untrained network is the one as which it is adapted.
+    """
     tables, accuracies = [], []
+    labels = {
+        "untrained": {"optimiser": "none", "outer_rate": 0.0, "planned": 0},
+        "classifier": {
+            "algorithm": "classifier",
+            "optimiser": "adam",
+            "outer_rate": Classifier().rate,
+            "planned": settings.batches,
+        },
+    }
 
     def add(control: str, trained: list[Trained], **how) -> None:
         rows, arrays = evaluated(trained, settings, **how)
-        tables.append(rows.assign(control=control))
+        tables.append(rows.assign(control=control, **labels.get(control, {})))
         accuracies.append(arrays["accuracy"])
 
     def both(**more) -> list[Omniglot]:

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from mamlbook.experiments.paper import CHANCE
 from mamlbook.figures.style import COLOURS, GREY, subplots
 
-ALGORITHMS = {"nal": "NAL", "nal-1": "NAL-1", "nal-10": "NAL-10", "maml": "MAML"}
-MARKS = {"nal": "s", "nal-1": "s", "nal-10": "v", "maml": "o", "none": "D"}
+ALGORITHMS = {
+    "nal": "NAL", "nal-1": "NAL-1", "nal-10": "NAL-10", "maml": "MAML", "classifier": "classifier",
+}  # fmt: skip
+MARKS = {"nal": "s", "nal-1": "s", "nal-10": "v", "maml": "o", "classifier": "^", "none": "D"}
 KINDS = ("easy", "hard")
 SPLITS = {"train": "training", "test": "test"}
 

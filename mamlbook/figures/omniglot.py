@@ -50,6 +50,11 @@ def alphabets(rows: pd.DataFrame) -> Figure:
     return figure
 
 
+def alphabets_lineage(rows: pd.DataFrame) -> Figure:
+    """As `alphabets`."""
+    return alphabets(rows)
+
+
 def table1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """Table 1 beside the paper's."""
     return fewshot.against_paper(rows, TABLE1, "omniglot")
@@ -130,7 +135,10 @@ def omniglot_controls(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figu
     """The controls of both settings, with intervals over seeds."""
 
     def line(row) -> str:
-        words = [row.control, fewshot.ALGORITHMS[row.algorithm], row.setting.capitalize()]
+        words = [row.control] + [fewshot.ALGORITHMS[row.algorithm]] * (
+            row.algorithm != "classifier"
+        )
+        words += [row.setting.capitalize()]
         words += [f"{row.steps} steps"] * (row.steps > 1)
         return ", ".join(words + ["running statistics"] * (row.statistics == "running"))
 

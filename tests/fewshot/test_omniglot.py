@@ -70,6 +70,16 @@ def test_controls_tell_every_question():
     assert set(rows["control"]) == asked
     assert set(rows[rows["control"] == "best rate"]["steps"]) == {1, 5, 10}
     assert set(rows[rows["control"] == "Adam"]["statistics"]) == {"batch", "running"}
+    # A row says of what training it is.
+    how = ["algorithm", "optimiser", "outer_rate", "iterations", "planned"]
+    said = rows.set_index("control")[how]
+    assert {*said.loc["classifier"].itertuples(index=False, name=None)} == {
+        ("classifier", "adam", 1e-3, 1, 1)
+    }
+    assert {*said.loc["untrained"].itertuples(index=False, name=None)} == {
+        (algorithm, "none", 0.0, 0, 0) for algorithm in ("nal-1", "nal-10")
+    }
+    assert (rows[rows["control"] == "classifier"]["train_seconds"] > 0).all()
     assert np.allclose(arrays["accuracy"][:, 0], rows["accuracy"])
     figures.omniglot_controls(rows, arrays)
 
@@ -81,7 +91,7 @@ def test_a_budget_of_nothing_is_refused():
 
 # With a head of zeros no gradient reaches the features in the first step.
 @pytest.mark.filterwarnings("ignore:.*the network is dead:UserWarning")
-def test_a_configuration_s_table_and_its_causes():
+def test_a_configuration_s_table_and_its_causes(tmp_path):
     tiny = TINY | {"filters": 2}
     rows, arrays = omniglot.table1_lineage(
         omniglot.Table1Lineage(**tiny | {"iterations": 2}, until=1)
@@ -95,6 +105,16 @@ def test_a_configuration_s_table_and_its_causes():
     assert len(arrays["accuracy"]) == len(rows)
     assert set(rows["optimiser"]) == {"adam"}
     figures.table1_lineage(rows, arrays)
+    courses = arrays["course"]
+    assert courses.shape == (4, 2, 1, 2)
+    rows = omniglot.alphabets_lineage(
+        omniglot.AlphabetsLineage(**tiny | {"seeds": 1}, until=1, tasks=2)
+    )
+    (cell,) = (path.name for path in (tmp_path / "cells").glob("*-all-*"))
+    of = Omniglot(setting="all", configuration="lineage", iterations=1, filters=2)
+    assert cell == Cell(of, 0).label
+    assert set(rows["network"]) == {"untrained", "trained"} and set(rows["step"]) == {0, 1}
+    figures.alphabets_lineage(rows)
     tiny["seeds"] = 1
     rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))
     assert set(rows["split"]) == {"train", "validation"} and (rows["distance"] > 0).all()
