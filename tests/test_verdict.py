@@ -178,6 +178,31 @@ def test_an_image_claim_is_judged_by_its_record(forge, judge, level, expected):
     assert verdict.verdict(judge()) == expected
 
 
+def test_claims_are_judged_in_two_configurations_by_one_rule(forge):
+    """In the forged records packing helps in both, in one, or in none."""
+    in_lineage = {"table1": 0, "table1_lineage": 1}
+
+    def better(where):
+        return lambda row: (
+            hard(**SMALL_BETTER)(row) if in_lineage.get(row["item"]) in where else None
+        )
+
+    said = {}
+    for where in ((0, 1), (0,), (1,), ()):
+        forge(better(where))
+        found = images.by_configuration().set_index("name")
+        said[where] = found.loc["packed", ["strided", "lineage", "conclusion"]].tolist()
+    assert said == {
+        (0, 1): ["reproduced", "reproduced", "holds in both"],
+        (0,): ["reproduced", "not", "holds in `strided` alone"],
+        (1,): ["not", "reproduced", "holds in `lineage` alone"],
+        (): ["not", "not", "fails in both"],
+    }
+    for one in ("partly", "untestable"):
+        assert images.concluded(one, "not") == images.concluded("reproduced", one) == "not decided"
+    assert set(found.index) <= {claim.name for claim in verdict.CLAIMS}
+
+
 def test_a_check_asks_the_interval_and_not_the_mean():
     """Of three values, 4.303 standard errors to either side of the mean."""
     values = np.array([-1.0, -2.0, -3.0])

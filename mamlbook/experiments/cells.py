@@ -76,7 +76,7 @@ def evaluated(
     return table, {"accuracy": evaluation.by_seed(every)}
 
 
-def beside_untrained(
+def with_untrained(
     trained: list[Trained], budget: Budget, algorithm: str
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `evaluated`, with the distance that training moved the weights and the courses; then the

@@ -8,11 +8,11 @@ import pandas as pd
 
 from mamlbook.experiments.cells import (
     Budget,
-    beside_untrained,
     cells,
     courses,
     evaluated,
     train,
+    with_untrained,
 )
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import images, training
@@ -149,7 +149,7 @@ def table2(settings: Table2) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def table2_lineage(settings: Table2Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `table2`, with the distance that training moved the weights, and with the untrained
     networks on the same tasks, adapted as NAL is (algorithm "none")."""
-    return beside_untrained(train(variants(settings), settings), settings, "nal")
+    return with_untrained(train(variants(settings), settings), settings, "nal")
 
 
 def cifar_rates(settings: Rates) -> pd.DataFrame:

@@ -10,11 +10,11 @@ import pandas as pd
 from mamlbook.errors import InputError
 from mamlbook.experiments.cells import (
     Budget,
-    beside_untrained,
     cells,
     courses,
     evaluated,
     train,
+    with_untrained,
 )
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import evaluation, geometry, images, training
@@ -162,7 +162,7 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `table1`, with the distance that training moved the weights, and with the untrained
     networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
-    return beside_untrained(train(variants(settings), settings), settings, "nal-1")
+    return with_untrained(train(variants(settings), settings), settings, "nal-1")
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
