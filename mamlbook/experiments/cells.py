@@ -72,7 +72,8 @@ def evaluated(
         own["train_seconds"] = one.seconds
     every = pd.concat(rows, ignore_index=True)
     table = evaluation.summarise(every)
-    table["train_seconds"] = every.groupby(evaluation.KEYS, sort=False).train_seconds.sum().values
+    seconds = every.groupby(evaluation.KEYS, sort=False).train_seconds.sum()
+    table["train_seconds"] = seconds.round(3).to_numpy()
     return table, {"accuracy": evaluation.by_seed(every)}
 
 
