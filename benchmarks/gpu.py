@@ -11,11 +11,11 @@ from mamlbook.errors import Stop
 from mamlbook.experiments import cifar, omniglot
 from mamlbook.experiments.cells import cells
 from mamlbook.fewshot import training
-from mamlbook.fewshot.convolution import Gemm
-from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.learners import outer_gradient
+from mamlbook.fewshot.data.images import ImageSet
+from mamlbook.fewshot.data.tasks import Episodes, Shape
+from mamlbook.fewshot.engine.closed.convolution import Gemm
+from mamlbook.fewshot.engine.learners import outer_gradient
 from mamlbook.fewshot.settings import FC100_TEST, HARD_ALPHABETS, Cell, Settings
-from mamlbook.fewshot.tasks import Episodes, Shape
 
 BLOCKS = 4
 

@@ -6,8 +6,8 @@ import statistics
 import time
 
 from benchmarks import work
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.tasks import Shape
+from mamlbook.fewshot.data.tasks import Shape
+from mamlbook.fewshot.engine.network import Network
 
 STEPS = 2000
 

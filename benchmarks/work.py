@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mamlbook.fewshot import learners, tasks, traced
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.tasks import Episodes, Family, Shape
+from mamlbook.fewshot.data import tasks
+from mamlbook.fewshot.data.tasks import Episodes, Family, Shape
+from mamlbook.fewshot.engine import learners, traced
+from mamlbook.fewshot.engine.network import Network
 from mamlbook.fewshot.training import keep_memory
 
 Step = Callable[[], torch.Tensor]

@@ -148,7 +148,7 @@ def reproduce(arguments: list[str]) -> int:
         )
         records.check_finite(rows, item.name)
         if item.data:
-            from mamlbook.fewshot.canary import canary
+            from mamlbook.fewshot.training.canary import canary
 
             settled = provenance["settings"]
             provenance["canary"] = canary(item.data, settled, rows, commit or "unknown")
@@ -252,7 +252,7 @@ def verify(arguments: list[str]) -> int:
 
 
 def _digest(data: str) -> str:
-    from mamlbook.fewshot.images import SOURCES
+    from mamlbook.fewshot.data.images import SOURCES
 
     return SOURCES[data].digest
 

@@ -113,7 +113,7 @@ def _check_provenance(item: Item, record: Record, settings: Any) -> None:
 
 
 def _check_source(item: Item, record: Record) -> None:
-    from mamlbook.fewshot.images import SOURCES
+    from mamlbook.fewshot.data.images import SOURCES
 
     images = record.provenance["data_digest"]
     if images != SOURCES[item.data].digest:
@@ -123,7 +123,7 @@ def _check_source(item: Item, record: Record) -> None:
 
 
 def _check_canary(item: Item, record: Record) -> str:
-    from mamlbook.fewshot import canary
+    from mamlbook.fewshot.training import canary
 
     stored = record.provenance.get("canary")
     if stored is None:

@@ -10,9 +10,10 @@ from mamlbook import figures, jobs
 from mamlbook.experiments import cifar, live, omniglot
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.experiments.paper import TABLE2, beside
-from mamlbook.fewshot import images, training
-from mamlbook.fewshot.evaluation import TABLE
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Cell, Cifar
+from mamlbook.fewshot.training.evaluation import TABLE
 from mamlbook.records import Record, seed_accuracies
 from tests.fewshot import synthetic
 

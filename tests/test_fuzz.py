@@ -150,7 +150,7 @@ def test_records(tmp_path):
 def test_archives(tmp_path):
     """A damaged zip or tar is refused in one sentence; none is taken for another content."""
     pytest.importorskip("torch")
-    from mamlbook.fewshot import decode
+    from mamlbook.fewshot.data import decode
     from tests.fewshot.test_images import write_omniglot
 
     rng = random.Random(SEED)

@@ -16,8 +16,9 @@ from mamlbook.__main__ import main
 from mamlbook.experiments.catalogue import ITEMS
 from mamlbook.experiments.hardness import Fig2
 from mamlbook.experiments.neuron import Fig5
-from mamlbook.fewshot import canary, curvature
-from mamlbook.fewshot.images import SOURCES
+from mamlbook.fewshot.data.images import SOURCES
+from mamlbook.fewshot.engine.closed import curvature
+from mamlbook.fewshot.training import canary
 from mamlbook.records import Record, RecordError
 from mamlbook.verification import difference, verify
 from tools.notebooks import chapters

@@ -167,6 +167,7 @@ def items_of(cells: list[NotebookNode]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+GITHUB = r"https://github\.com/([\w.-]+/[\w.-]+)"
 LOADS = ("load", "records.load")
 
 
@@ -200,6 +201,12 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
         line = nodes.paragraph("", "", nodes.reference("", "Open it on Binder", refuri=address))
         line += nodes.Text(", without installing anything.")
         listed += nodes.list_item("", line)
+    if address := colab(f"{app.env.docname}.ipynb", cells, app.config.html_theme_options):
+        install = f"%pip install 'mamlbook[fewshot,book] @ git+{app.config.html_theme_options['repository_url']}'"
+        line = nodes.paragraph("", "", nodes.reference("", "Open it in Colab", refuri=address))
+        line += nodes.Text(", which has torch and lends GPUs; run ")
+        line += [nodes.literal(text=install), nodes.Text(" there first.")]
+        listed += nodes.list_item("", line)
     for item in items_of(cells):
         record = records.load(item)
         app.env.note_dependency(str(records.RESULTS / f"{item}.json"))
@@ -214,14 +221,32 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
 
 def binder(name: str, cells: list[NotebookNode], options: dict[str, Any]) -> str | None:
     """Where Binder opens the chapter; None if the book has no address on GitHub, or if the chapter
-    needs torch, which the environment of binder/ has not: its first cell says so."""
-    url = options.get("repository_url", "")
-    place = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", url)
-    first = next(cell.source for cell in cells if cell.cell_type == "code")
-    if not place or "[fewshot" in first.partition("\n")[0]:
+    needs torch, which the environment of binder/ has not."""
+    place, branch = _on_github(options)
+    if not place or _needs_torch(cells):
         return None
-    branch = options.get("repository_branch", "main")
-    return f"https://mybinder.org/v2/gh/{place[1]}/{branch}?urlpath=lab/tree/{name}"
+    return f"https://mybinder.org/v2/gh/{place}/{branch}?urlpath=lab/tree/{name}"
+
+
+def colab(name: str, cells: list[NotebookNode], options: dict[str, Any]) -> str | None:
+    """Where Colab opens a chapter that needs torch; None for the others, which Binder opens, or if
+    the book has no address on GitHub."""
+    place, branch = _on_github(options)
+    if not place or not _needs_torch(cells):
+        return None
+    return f"https://colab.research.google.com/github/{place}/blob/{branch}/{name}"
+
+
+def _on_github(options: dict[str, Any]) -> tuple[str, str]:
+    """OWNER/NAME and the branch, from the theme's options; an empty name without an address."""
+    place = re.fullmatch(GITHUB, options.get("repository_url", ""))
+    return place[1] if place else "", options.get("repository_branch", "main")
+
+
+def _needs_torch(cells: list[NotebookNode]) -> bool:
+    """As the chapter's first cell says."""
+    first = next(cell.source for cell in cells if cell.cell_type == "code")
+    return "[fewshot" in first.partition("\n")[0]
 
 
 def took(chapter: str) -> str:

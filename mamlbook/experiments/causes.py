@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.experiments.cells import Budget, evaluated, train
-from mamlbook.fewshot.evaluation import distance_moved
 from mamlbook.fewshot.settings import ARMS, Configuration, Omniglot, OmniglotAlgorithm
+from mamlbook.fewshot.training.evaluation import distance_moved
 
 GRID = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # Of `lineage`, one part at a time as the other configurations have it, or as others have it.

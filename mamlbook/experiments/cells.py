@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.errors import check_count
-from mamlbook.fewshot import evaluation, images, training
-from mamlbook.fewshot.cells import train_cells
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Cell, Configuration, Settings
-from mamlbook.fewshot.training import Trained
+from mamlbook.fewshot.training import Trained, evaluation
+from mamlbook.fewshot.training.cells import train_cells
 from mamlbook.jobs import site
 
 

@@ -15,12 +15,13 @@ from mamlbook.experiments.cells import (
     with_untrained,
 )
 from mamlbook.experiments.live import Preset
-from mamlbook.fewshot import images, training
-from mamlbook.fewshot.classifier import Classifier, fit
-from mamlbook.fewshot.evaluation import by_steps
-from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import images
+from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.settings import Cell, Cifar, CifarAlgorithm, Configuration, Seeds
 from mamlbook.fewshot.training import Trained
+from mamlbook.fewshot.training.classifier import Classifier, fit
+from mamlbook.fewshot.training.evaluation import by_steps
 
 P = (0.99, 0.5, 0.01)
 MAML: dict[str, Any] = {"algorithm": "maml", "optimiser": "adam", "outer_rate": 1e-3}

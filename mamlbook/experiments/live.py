@@ -10,8 +10,10 @@ import pandas as pd
 import torch
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot import evaluation, images, training
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Cell, Settings
+from mamlbook.fewshot.training import evaluation
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from mamlbook.experiments.cells import (
     with_untrained,
 )
 from mamlbook.experiments.live import Preset
-from mamlbook.fewshot import evaluation, geometry, images, training
-from mamlbook.fewshot.classifier import Classifier, fit
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Configuration, Omniglot, OmniglotAlgorithm, Setting
-from mamlbook.fewshot.training import Trained
+from mamlbook.fewshot.training import Trained, evaluation, geometry
+from mamlbook.fewshot.training.classifier import Classifier, fit
 
 SETTINGS: tuple[Setting, ...] = ("large", "small")
 ADAM: dict[str, Any] = {"optimiser": "adam", "outer_rate": 1e-3}

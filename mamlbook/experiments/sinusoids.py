@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from mamlbook.fewshot import algorithms
-from mamlbook.fewshot import sinusoids as problem
-from mamlbook.fewshot.algorithms import Algorithm, Descent, Examples, Weights, side_by_side
+from mamlbook.fewshot.data import sinusoids as problem
+from mamlbook.fewshot.engine import algorithms
+from mamlbook.fewshot.engine.algorithms import Algorithm, Descent, Examples, Weights, side_by_side
 from mamlbook.fewshot.training import single_threaded
 from mamlbook.records import Record
 

@@ -7,10 +7,10 @@ import pandas as pd
 import tyro
 
 from mamlbook.errors import check_count
-from mamlbook.fewshot import evaluation, models
-from mamlbook.fewshot.cells import label, train_cells
+from mamlbook.fewshot import models
 from mamlbook.fewshot.settings import Cell, Cifar, Folder, Omniglot, Settings
-from mamlbook.fewshot.training import Trained
+from mamlbook.fewshot.training import Trained, evaluation
+from mamlbook.fewshot.training.cells import label, train_cells
 from mamlbook.jobs import at
 from mamlbook.records import replace
 

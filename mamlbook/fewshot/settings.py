@@ -17,12 +17,12 @@ import torch
 import tyro
 
 from mamlbook.errors import InputError, check_count
-from mamlbook.fewshot import images as data
-from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.learners import Learner
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.pictures import Preparation
-from mamlbook.fewshot.tasks import Family, Mixture, Shape
+from mamlbook.fewshot.data import images as data
+from mamlbook.fewshot.data.images import ImageSet
+from mamlbook.fewshot.data.pictures import Preparation
+from mamlbook.fewshot.data.tasks import Family, Mixture, Shape
+from mamlbook.fewshot.engine.learners import Learner
+from mamlbook.fewshot.engine.network import Network
 
 # Sanskrit and Bengali, which the paper names, and of the others the eight of lowest accuracy after
 # C.4's own procedure, lowest first: results/alphabets.csv, made by `reproduce alphabets`. There

@@ -1,4 +1,4 @@
-"""Every claim of the paper in one table, each judged by a rule that was stated beforehand.
+"""Every claim of the paper in one table, judged by one rule.
 
 A claim is split into checks, each true or false by what was measured. It is *reproduced* if all
 of its checks hold, *partly* if some do, *not* if none does, and *untestable* if it has none.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import traitlets
 
-from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.models import Model
 from mamlbook.fewshot.settings import Omniglot, Seeds
 from mamlbook.widgets import HERE, STYLE, _script

@@ -19,7 +19,15 @@ from mamlbook import records
 from tools import ROOT, TIMES
 from tools.items import cost, duration
 from tools.notebooks import KERNELSPEC, LANGUAGE, chapters
-from tools.published import LONGEST, PREVIEW, PREVIEW_SIZE, binder, description, items_of
+from tools.published import (
+    LONGEST,
+    PREVIEW,
+    PREVIEW_SIZE,
+    binder,
+    colab,
+    description,
+    items_of,
+)
 
 KERNEL = {"language_info": LANGUAGE, "kernelspec": KERNELSPEC}
 TINY = {"runs": "book", "trains": "fewshot,book"}  # chapters of a small book, what they need
@@ -128,20 +136,27 @@ NEEDS_TORCH = {"sinusoids", "two_layer_net", "world", "omniglot", "cifar"}
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
-def test_binder_opens_the_chapters_that_run_there(path):
+def test_binder_or_colab_opens_a_chapter_where_it_runs(path):
     cells = nbformat.read(path, as_version=4).cells
     name = f"chapters/{path.name}"
     options = {"repository_url": "https://github.com/owner/name", "repository_branch": "main"}
     address = f"https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/{name}"
     assert binder(name, cells, options) == (None if path.stem in NEEDS_TORCH else address)
-    assert binder(name, cells, {"repository_url": ""}) is None
+    address = f"https://colab.research.google.com/github/owner/name/blob/main/{name}"
+    assert colab(name, cells, options) == (address if path.stem in NEEDS_TORCH else None)
+    for opened in (binder, colab):
+        assert opened(name, cells, {"repository_url": ""}) is None
 
 
-def test_the_link_to_binder_stands_where_a_chapter_says_how_to_run(site):
+def test_a_link_stands_where_a_chapter_says_how_to_run(site):
     """And no button of the theme does, which every chapter would have."""
     runs, trains = ((site / f"{name}.html").read_text(encoding="utf-8") for name in TINY)
     assert 'href="https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/runs.ipynb"' in runs
     assert runs.count("mybinder.org") == 1 and "mybinder.org" not in trains
+    opened = "https://colab.research.google.com/github/owner/name/blob/main/trains.ipynb"
+    assert f'href="{opened}"' in trains and "colab" not in runs
+    install = "%pip install 'mamlbook[fewshot,book] @ git+https://github.com/owner/name'"
+    assert install in unescape(re.sub("<[^>]*>", "", trains))
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)

@@ -19,10 +19,12 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from mamlbook import fewshot  # noqa: E402
-from mamlbook.fewshot import images, learners, passes  # noqa: E402
-from mamlbook.fewshot.decode import DataError  # noqa: E402
+from mamlbook.fewshot.data import images  # noqa: E402
+from mamlbook.fewshot.data.decode import DataError  # noqa: E402
+from mamlbook.fewshot.engine import learners  # noqa: E402
+from mamlbook.fewshot.engine.closed import passes  # noqa: E402
+from mamlbook.fewshot.engine.network import BLOCKS, EPSILON  # noqa: E402
 from mamlbook.fewshot.models import Model  # noqa: E402
-from mamlbook.fewshot.network import BLOCKS, EPSILON  # noqa: E402
 from mamlbook.fewshot.settings import Omniglot, Seeds  # noqa: E402
 from mamlbook.widgets import weights  # noqa: E402
 

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot.data.images import ImageSet
 from tests.fewshot import synthetic
 
 

@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from mamlbook.fewshot.algorithms import NetworkLoss
-from mamlbook.fewshot.network import BLOCKS, Network
+from mamlbook.fewshot.engine.algorithms import NetworkLoss
+from mamlbook.fewshot.engine.network import BLOCKS, Network
 
 
 def logits(network: Network, theta: torch.Tensor, images: torch.Tensor, ways: int) -> torch.Tensor:

@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-from mamlbook.fewshot import checkpoints, evaluation, training
+from mamlbook.fewshot import training
 from mamlbook.fewshot.settings import Cell, Omniglot
+from mamlbook.fewshot.training import checkpoints, evaluation
 from tests.fewshot import synthetic
 
 SETTINGS = Omniglot(

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mamlbook.fewshot.images import ImageSet
+from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.settings import FC100_TEST
 
 

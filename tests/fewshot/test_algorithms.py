@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import grad, hessian
 
-from mamlbook.fewshot import algorithms, learners
-from mamlbook.fewshot.algorithms import NetworkLoss
-from mamlbook.fewshot.learners import Learner
-from mamlbook.fewshot.network import Network
+from mamlbook.fewshot.engine import algorithms, learners
+from mamlbook.fewshot.engine.algorithms import NetworkLoss
+from mamlbook.fewshot.engine.learners import Learner
+from mamlbook.fewshot.engine.network import Network
 from tests.fewshot.test_gradients import NETWORKS, case, error
 
 RATE = 0.1

@@ -7,8 +7,8 @@ import pytest
 from benchmarks import gpu
 from mamlbook.experiments import cifar, omniglot
 from mamlbook.experiments.cells import cells
+from mamlbook.fewshot.data.tasks import Shape
 from mamlbook.fewshot.settings import Cifar, Omniglot
-from mamlbook.fewshot.tasks import Shape
 from mamlbook.fewshot.training import alike
 
 

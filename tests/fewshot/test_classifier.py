@@ -2,8 +2,10 @@ import dataclasses
 
 import torch
 
-from mamlbook.fewshot import classifier, evaluation, learners, passes
+from mamlbook.fewshot.engine import learners
+from mamlbook.fewshot.engine.closed import passes
 from mamlbook.fewshot.settings import Cell
+from mamlbook.fewshot.training import classifier, evaluation
 from tests.fewshot.run_to_be_killed import SETTINGS
 
 CELL = Cell(dataclasses.replace(SETTINGS, filters=16, evaluation_tasks=60), 0)

@@ -23,7 +23,7 @@ SMALL = (
     "--optimiser adam"
 )
 # The workers keep more checkpoints than once a minute, so that trainings of seconds have some.
-OFTEN = "from mamlbook.fewshot import checkpoints, cells\n\ncheckpoints.KEPT = 100\n"
+OFTEN = "from mamlbook.fewshot.training import checkpoints, cells\n\ncheckpoints.KEPT = 100\n"
 
 
 def free_port() -> int:

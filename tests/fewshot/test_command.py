@@ -17,8 +17,11 @@ import torch
 import tyro
 
 from mamlbook import jobs
-from mamlbook.fewshot import cells, checkpoints, command, evaluation, grouped, images, training
+from mamlbook.fewshot import command, training
+from mamlbook.fewshot.data import images
+from mamlbook.fewshot.engine import grouped
 from mamlbook.fewshot.settings import Cell
+from mamlbook.fewshot.training import cells, checkpoints, evaluation
 from tests.fewshot import synthetic
 from tests.fewshot.run_to_be_killed import SETTINGS
 

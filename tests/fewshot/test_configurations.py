@@ -7,11 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mamlbook.fewshot import decode, images, training
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.optimisers import Optimiser
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import decode, images
+from mamlbook.fewshot.data.tasks import Family, Shape
+from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.engine.optimisers import Optimiser
 from mamlbook.fewshot.settings import CIFAR_MEAN, CIFAR_STD, Cell, Cifar, Omniglot
-from mamlbook.fewshot.tasks import Family, Shape
 
 KINDS = (Omniglot, Cifar)
 

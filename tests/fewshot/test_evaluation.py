@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from mamlbook.fewshot import evaluation, images, learners, passes, tasks
+from mamlbook.fewshot.data import images, tasks
+from mamlbook.fewshot.engine import learners
+from mamlbook.fewshot.engine.closed import passes
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, split_alphabets
+from mamlbook.fewshot.training import evaluation
 from mamlbook.intervals import half_width
 from tests.fewshot import reference
 from tests.fewshot.run_to_be_killed import SETTINGS

@@ -18,8 +18,9 @@ import torch
 from mamlbook import jobs, records
 from mamlbook.__main__ import main
 from mamlbook.errors import ComputationError, Stopped, stoppable
-from mamlbook.fewshot import cells, checkpoints, training
+from mamlbook.fewshot import training
 from mamlbook.fewshot.settings import Cell, Omniglot
+from mamlbook.fewshot.training import cells, checkpoints
 from tools import ROOT
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mamlbook.fewshot.geometry import distances
+from mamlbook.fewshot.training.geometry import distances
 
 
 def test_distances_of_two_clouds():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mamlbook.fewshot import training
-from mamlbook.fewshot.grouped import GroupedStep
+from mamlbook.fewshot.engine.grouped import GroupedStep
 from tests.fewshot.devices import GPU
 from tests.fewshot.test_grouped import CASES, drawn, group
 from tests.fewshot.test_training import LONGER, quietly

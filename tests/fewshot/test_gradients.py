@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from mamlbook.fewshot import curvature, folding, learners, passes, tasks, traced
-from mamlbook.fewshot.convolution import Direct, Gemm
-from mamlbook.fewshot.network import Network
+from mamlbook.fewshot.data import tasks
+from mamlbook.fewshot.engine import learners, traced
+from mamlbook.fewshot.engine.closed import curvature, folding, passes
+from mamlbook.fewshot.engine.closed.convolution import Direct, Gemm
+from mamlbook.fewshot.engine.network import Network
 from tests.fewshot import reference
 from tests.fewshot.devices import GPU
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from mamlbook.fewshot import training
-from mamlbook.fewshot.grouped import GroupedStep
-from mamlbook.fewshot.learners import Learner
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.optimisers import Optimiser
+from mamlbook.fewshot.data.tasks import Shape
+from mamlbook.fewshot.engine.grouped import GroupedStep
+from mamlbook.fewshot.engine.learners import Learner
+from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.engine.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell
-from mamlbook.fewshot.tasks import Shape
 from tests.fewshot.test_training import MIXED, SMALL
 
 RUNS, TASKS = 2, 3

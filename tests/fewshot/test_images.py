@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mamlbook.fewshot import decode, images, pictures
-from mamlbook.fewshot.decode import DataError
+from mamlbook.fewshot.data import decode, images, pictures
+from mamlbook.fewshot.data.decode import DataError
 
 ALPHABETS = {"background": ("Greek", "Latin"), "evaluation": ("Tifinagh",)}
 

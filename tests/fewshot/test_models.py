@@ -8,10 +8,13 @@ import torch
 from PIL import Image
 
 from mamlbook import __main__, fewshot
-from mamlbook.fewshot import classifier, evaluation, images, learners, models, pictures, training
-from mamlbook.fewshot.images import from_arrays, from_folder
+from mamlbook.fewshot import models, training
+from mamlbook.fewshot.data import images, pictures
+from mamlbook.fewshot.data.images import from_arrays, from_folder
+from mamlbook.fewshot.data.tasks import labels
+from mamlbook.fewshot.engine import learners
 from mamlbook.fewshot.settings import Cell, Omniglot
-from mamlbook.fewshot.tasks import labels
+from mamlbook.fewshot.training import classifier, evaluation
 from tests.fewshot.run_to_be_killed import SETTINGS
 
 

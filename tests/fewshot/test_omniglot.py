@@ -8,8 +8,10 @@ import pytest
 from mamlbook import figures, jobs
 from mamlbook.experiments import causes, omniglot
 from mamlbook.experiments.paper import TABLE1
-from mamlbook.fewshot import evaluation, images, training
+from mamlbook.fewshot import training
+from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import ARMS, Cell, Omniglot
+from mamlbook.fewshot.training import evaluation
 
 TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
 

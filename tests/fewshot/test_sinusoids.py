@@ -10,8 +10,9 @@ from torch.func import grad, vmap
 
 from mamlbook import figures
 from mamlbook.experiments import sinusoids as study
-from mamlbook.fewshot import algorithms, sinusoids
-from mamlbook.fewshot.algorithms import side_by_side
+from mamlbook.fewshot.data import sinusoids
+from mamlbook.fewshot.engine import algorithms
+from mamlbook.fewshot.engine.algorithms import side_by_side
 from mamlbook.records import Record
 
 RATE = 0.01

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mamlbook.fewshot.tasks import Family, Mixture, Shape, labels, merge
+from mamlbook.fewshot.data.tasks import Family, Mixture, Shape, labels, merge
 
 GROUPS = ((0, 1, 2), (3, 4, 5, 6), (7, 8, 9, 10, 11), (12, 13, 14, 15, 16, 17))
 

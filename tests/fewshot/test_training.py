@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamlbook.fewshot import checkpoints, training
-from mamlbook.fewshot.learners import outer_gradient
+from mamlbook.fewshot import training
+from mamlbook.fewshot.engine.learners import outer_gradient
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Seeds, from_mapping
-from mamlbook.fewshot.training import train
+from mamlbook.fewshot.training import checkpoints, train
 from tests.fewshot import run_to_be_killed
 from tests.fewshot.run_to_be_killed import SETTINGS
 

@@ -27,11 +27,11 @@ from safetensors.torch import save as save_tensors
 
 from mamlbook import records
 from mamlbook.errors import InputError
-from mamlbook.fewshot import passes
-from mamlbook.fewshot.classifier import Classifier
-from mamlbook.fewshot.learners import Learner
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.pictures import Preparation
+from mamlbook.fewshot.data.pictures import Preparation
+from mamlbook.fewshot.engine.closed import passes
+from mamlbook.fewshot.engine.learners import Learner
+from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.training.classifier import Classifier
 
 SHIPPED = Path(__file__).parent
 LICENCES = {
@@ -173,8 +173,8 @@ def export(
     network was trained by `classifier.fit` for the cell's tasks, how; the model is then named so.
     rows: those of `evaluation.evaluate`, if they are there already.
     """
-    from mamlbook.fewshot import evaluation
     from mamlbook.fewshot.settings import Seeds
+    from mamlbook.fewshot.training import evaluation
 
     (cell,) = trained.cells
     settings, theta = cell.settings, trained.theta.cpu().float()

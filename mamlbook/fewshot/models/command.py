@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import tyro
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot import images, models, pictures, training
-from mamlbook.fewshot.classifier import Classifier, fit
-from mamlbook.fewshot.decode import DataError
+from mamlbook.fewshot import models, training
+from mamlbook.fewshot.data import images, pictures
+from mamlbook.fewshot.data.decode import DataError
 from mamlbook.fewshot.settings import Cell, Cifar, Omniglot, Settings
+from mamlbook.fewshot.training.classifier import Classifier, fit
 
 
 def adapt(

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import torch
 
-from mamlbook.fewshot.learners import Learner, Outcome, outer_gradient
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.tasks import Episodes
+from mamlbook.fewshot.data.tasks import Episodes
+from mamlbook.fewshot.engine.learners import Learner, Outcome, outer_gradient
+from mamlbook.fewshot.engine.network import Network
 
 PATIENCE = 100  # calls with tasks of one shape that save about what recording costs, a second
 

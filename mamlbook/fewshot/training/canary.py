@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mamlbook.fewshot.learners import outer_gradient
+from mamlbook.fewshot.data.tasks import Episodes, Shape
+from mamlbook.fewshot.engine.learners import outer_gradient
 from mamlbook.fewshot.settings import Cifar, Omniglot, Settings
-from mamlbook.fewshot.tasks import Episodes, Shape
 
 TASKS, QUERIES = 2, 2
 RELATIVE = 1e-9  # float64's rounding, as another order of summation leaves it
@@ -85,9 +85,11 @@ def difference(stored: Mapping[str, Any], fresh: Mapping[str, Any]) -> str | Non
     return None
 
 
-def code_hash(folder: Path = Path(__file__).parent) -> str:
-    """SHA-256 of the modules that train, by name."""
+def code_hash(folder: Path = Path(__file__).parents[1]) -> str:
+    """SHA-256 of the modules that train, all but those of `models`, by place and name."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*.py")):
+        place = path.relative_to(folder)
+        if place.parts[0] != "models":
+            digest.update(place.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.learners import adapt
+from mamlbook.fewshot.data.images import ImageSet
+from mamlbook.fewshot.engine.learners import adapt
 from mamlbook.fewshot.settings import Seeds
 from mamlbook.fewshot.training import Trained
 

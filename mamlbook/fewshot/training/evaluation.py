@@ -11,13 +11,13 @@ import torch
 from tqdm import tqdm
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot import passes
-from mamlbook.fewshot.blocks import Statistics
-from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.learners import Learner, adapt, inputs
-from mamlbook.fewshot.network import Network
+from mamlbook.fewshot.data.images import ImageSet
+from mamlbook.fewshot.data.tasks import Episodes, Mixture, labels
+from mamlbook.fewshot.engine.closed import passes
+from mamlbook.fewshot.engine.closed.blocks import Statistics
+from mamlbook.fewshot.engine.learners import Learner, adapt, inputs
+from mamlbook.fewshot.engine.network import Network
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
-from mamlbook.fewshot.tasks import Episodes, Mixture, labels
 from mamlbook.fewshot.training import Trained, single_threaded
 from mamlbook.intervals import half_width
 from mamlbook.jobs import cores

@@ -20,14 +20,15 @@ import torch
 from tqdm import tqdm
 
 from mamlbook.errors import ComputationError, InputError, Stop, Stopped, stoppable
-from mamlbook.fewshot import checkpoints, learners
-from mamlbook.fewshot.grouped import GroupedStep
-from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.network import BLOCKS
-from mamlbook.fewshot.optimisers import Optimiser
+from mamlbook.fewshot.data.images import ImageSet
+from mamlbook.fewshot.data.tasks import Episodes, Mixture, merge
+from mamlbook.fewshot.engine import learners
+from mamlbook.fewshot.engine.grouped import GroupedStep
+from mamlbook.fewshot.engine.network import BLOCKS
+from mamlbook.fewshot.engine.optimisers import Optimiser
+from mamlbook.fewshot.engine.traced import traced_gradient
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
-from mamlbook.fewshot.tasks import Episodes, Mixture, merge
-from mamlbook.fewshot.traced import traced_gradient
+from mamlbook.fewshot.training import checkpoints
 from mamlbook.jobs import cores
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h

@@ -27,10 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mamlbook.fewshot import learners
-from mamlbook.fewshot.learners import Adapted, Learner, Outcome
-from mamlbook.fewshot.network import BLOCKS, EPSILON, Network
-from mamlbook.fewshot.tasks import Episodes, labels
+from mamlbook.fewshot.data.tasks import Episodes, labels
+from mamlbook.fewshot.engine import learners
+from mamlbook.fewshot.engine.learners import Adapted, Learner, Outcome
+from mamlbook.fewshot.engine.network import BLOCKS, EPSILON, Network
 
 Weights = dict[str, torch.Tensor]
 Examples = tuple[torch.Tensor, torch.Tensor]

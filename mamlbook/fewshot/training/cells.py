@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot import checkpoints, training
+from mamlbook.fewshot import training
 from mamlbook.fewshot.settings import Cell
-from mamlbook.fewshot.training import Trained
+from mamlbook.fewshot.training import Trained, checkpoints
 from mamlbook.jobs import check_workers, executor, run_cells, site
 from mamlbook.records import check_folder
 

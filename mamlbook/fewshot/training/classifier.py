@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import torch
 from tqdm import trange
 
-from mamlbook.fewshot import passes
-from mamlbook.fewshot.images import ImageSet
-from mamlbook.fewshot.learners import inputs
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.optimisers import Optimiser
+from mamlbook.fewshot.data.images import ImageSet
+from mamlbook.fewshot.engine.closed import passes
+from mamlbook.fewshot.engine.learners import inputs
+from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.engine.optimisers import Optimiser
 from mamlbook.fewshot.settings import Cell, Seeds
 from mamlbook.fewshot.training import Trained, single_threaded
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot.decode import UNREADABLE, DataError, opened
+from mamlbook.fewshot.data.decode import UNREADABLE, DataError, opened
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 Preparation = Literal["rgb", "grey", "binary"]

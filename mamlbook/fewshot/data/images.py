@@ -17,8 +17,8 @@ import numpy as np
 import pooch
 import torch
 
-from mamlbook.fewshot import decode, pictures
-from mamlbook.fewshot.decode import DataError
+from mamlbook.fewshot.data import decode, pictures
+from mamlbook.fewshot.data.decode import DataError
 from mamlbook.records import replace
 
 

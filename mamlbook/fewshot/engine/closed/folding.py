@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mamlbook.fewshot.network import EPSILON
+from mamlbook.fewshot.engine.network import EPSILON
 
 
 @dataclass

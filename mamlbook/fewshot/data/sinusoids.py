@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import torch
 
-from mamlbook.fewshot.algorithms import Examples, Task, Weights
+from mamlbook.fewshot.engine.algorithms import Examples, Task, Weights
 
 AMPLITUDES = (0.1, 5.0)
 PHASES = (0.0, math.pi)

@@ -18,10 +18,10 @@ from typing import Literal, get_args
 import torch
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot import curvature, passes
-from mamlbook.fewshot.convolution import Convolution, Gemm, suited
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.tasks import Episodes, labels
+from mamlbook.fewshot.data.tasks import Episodes, labels
+from mamlbook.fewshot.engine.closed import curvature, passes
+from mamlbook.fewshot.engine.closed.convolution import Convolution, Gemm, suited
+from mamlbook.fewshot.engine.network import Network
 
 Adapted = Literal["all", "weights", "head", "body"]
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from mamlbook.errors import InputError
-from mamlbook.fewshot.blocks import (
+from mamlbook.fewshot.engine.closed.blocks import (
     Block,
     Statistics,
     Tape,
@@ -26,8 +26,8 @@ from mamlbook.fewshot.blocks import (
     spread,
     unpool,
 )  # fmt: skip
-from mamlbook.fewshot.convolution import Convolution, columns, outer, suited
-from mamlbook.fewshot.network import BLOCKS, Network
+from mamlbook.fewshot.engine.closed.convolution import Convolution, columns, outer, suited
+from mamlbook.fewshot.engine.network import BLOCKS, Network
 
 
 def forward(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from mamlbook.fewshot.blocks import (
+from mamlbook.fewshot.engine.closed.blocks import (
     Block,
     Tape,
     affine,
@@ -24,8 +24,8 @@ from mamlbook.fewshot.blocks import (
     take,
     unpool,
 )
-from mamlbook.fewshot.convolution import Convolution, suited
-from mamlbook.fewshot.network import BLOCKS, Network
+from mamlbook.fewshot.engine.closed.convolution import Convolution, suited
+from mamlbook.fewshot.engine.network import BLOCKS, Network
 
 
 def hessian_vector(

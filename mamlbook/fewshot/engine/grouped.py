@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 import torch
 
-from mamlbook.fewshot.convolution import Gemm
-from mamlbook.fewshot.learners import Learner, outer_gradient
-from mamlbook.fewshot.network import Network
-from mamlbook.fewshot.optimisers import Optimiser
-from mamlbook.fewshot.tasks import Episodes, Shape, merge
+from mamlbook.fewshot.data.tasks import Episodes, Shape, merge
+from mamlbook.fewshot.engine.closed.convolution import Gemm
+from mamlbook.fewshot.engine.learners import Learner, outer_gradient
+from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.engine.optimisers import Optimiser
 
 Drawn = list[tuple[np.ndarray, Episodes, Episodes]]  # of each run: flags, easy, hard
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
-from mamlbook.fewshot.folding import Fold
-from mamlbook.fewshot.network import EPSILON, Network
+from mamlbook.fewshot.engine.closed.folding import Fold
+from mamlbook.fewshot.engine.network import EPSILON, Network
 
 Statistics = list[tuple[torch.Tensor, torch.Tensor]]  # mean and variance (G, C) of each block
 

@@ -1,0 +1,1 @@
+"""The network's passes in closed form, without autograd: forward, backward, Hessian-vector."""
