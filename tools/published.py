@@ -202,7 +202,8 @@ def _to_take_away(app: Sphinx, doctree: nodes.document) -> None:
         line += nodes.Text(", without installing anything.")
         listed += nodes.list_item("", line)
     if address := colab(f"{app.env.docname}.ipynb", cells, app.config.html_theme_options):
-        install = f"%pip install 'mamlbook[fewshot,book] @ git+{app.config.html_theme_options['repository_url']}'"
+        url = app.config.html_theme_options["repository_url"]
+        install = f"%pip install 'mamlbook[fewshot,book] @ git+{url}'"
         line = nodes.paragraph("", "", nodes.reference("", "Open it in Colab", refuri=address))
         line += nodes.Text(", which has torch and lends GPUs; run ")
         line += [nodes.literal(text=install), nodes.Text(" there first.")]

@@ -290,7 +290,11 @@ def searched(item: str, algorithm: str, rate: float) -> Judged:
         words.append(
             f"{power(best.name)} {name}"
             + (f", {behind:.1f} points better than {power(rate)}" if behind else "")
-            + ("" if beyond == best.name else f" (and {power(beyond)}, not of the five, still better)")
+            + (
+                ""
+                if beyond == best.name
+                else f" (and {power(beyond)}, not of the five, still better)"
+            )
         )
     return judged(f"The best of the five is {'; '.join(words)}.", found_in, power(rate))
 
