@@ -66,8 +66,8 @@ def evaluated(
     trained: list[Trained], budget: Budget, *, statistics: str = "batch", **changes: Any
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The rows of a table, and beside them each row's accuracy by seed, (rows, seeds)."""
-    held = images.load(trained[0].cells[0].settings.data, budget.device)
-    rows = evaluation.evaluate_all(trained, held, statistics=statistics, **changes)
+    dataset = images.load(trained[0].cells[0].settings.data, budget.device)
+    rows = evaluation.evaluate_all(trained, dataset, statistics=statistics, **changes)
     for one, own in zip(trained, rows, strict=True):
         own["train_seconds"] = one.seconds
     every = pd.concat(rows, ignore_index=True)
@@ -76,9 +76,9 @@ def evaluated(
     return table, {"accuracy": evaluation.by_seed(every)}
 
 
-def courses(trained: list[Trained], budget: Budget) -> np.ndarray:
+def histories(trained: list[Trained], budget: Budget) -> np.ndarray:
     """Training accuracy in percent, (variants, seeds, iterations / 25, easy and hard)."""
-    curve = np.concatenate([one.curve.numpy(force=True) for one in trained])
+    curve = np.concatenate([one.history.numpy(force=True) for one in trained])
     with np.errstate(invalid="ignore"):  # no task of a kind was drawn
         accuracy = 100 * curve[..., 2] / curve[..., 0]
     return accuracy.reshape(budget.seeds, -1, *accuracy.shape[1:]).swapaxes(0, 1).astype(np.float32)

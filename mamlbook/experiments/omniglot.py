@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.errors import InputError
-from mamlbook.experiments.cells import Budget, cells, courses, evaluated, train
+from mamlbook.experiments.cells import Budget, cells, evaluated, histories, train
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import training
 from mamlbook.fewshot.data import images
@@ -111,13 +111,13 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
     """Rows: network (untrained, trained), group, hardness, step, loss, accuracy, with ci95."""
     trained = train([Omniglot(setting="all", optimiser="adam")], settings)
     untrained = [training.untrained(one.cells[0]) for one in trained]
-    held = images.load("omniglot", settings.device)
+    dataset = images.load("omniglot", settings.device)
     networks = {"untrained": untrained, "trained": trained}
     tables = []
     for name, group in networks.items():
         for one in group:
             theta = one.theta.to(settings.device)
-            rows = evaluation.by_group(one.cells[0], theta, held, settings.tasks, settings.steps)
+            rows = evaluation.by_group(one.cells[0], theta, dataset, settings.tasks, settings.steps)
             tables.append(rows.assign(network=name, seed=one.cells[0].seed))
     return pd.concat(tables, ignore_index=True)
 
@@ -132,10 +132,10 @@ def variants(settings: Table1 = Table1()) -> list[Omniglot]:
 
 
 def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """A row for each variant, split and hardness; the accuracies by seed; the courses."""
+    """A row for each variant, split and hardness; the accuracies by seed; the histories."""
     trained = train(variants(settings), settings)
     rows, arrays = evaluated(trained, settings)
-    return rows, {**arrays, "course": courses(trained, settings)}
+    return rows, {**arrays, "course": histories(trained, settings)}
 
 
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -150,7 +150,7 @@ def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.
     bare, own = evaluated([training.untrained(cell) for cell in nal], settings)
     rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
     accuracy = np.concatenate([arrays["accuracy"], own["accuracy"]])
-    return rows, {"accuracy": accuracy, "course": courses(trained, settings)}
+    return rows, {"accuracy": accuracy, "course": histories(trained, settings)}
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -185,9 +185,9 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
     at_best = train(both(algorithm="nal-1", outer_rate=settings.sgd_rate), settings)
     for steps in (1, 5, 10):
         add("best rate", at_best, steps=steps)
-    held = images.load("omniglot", settings.device)
+    dataset = images.load("omniglot", settings.device)
     classifier = Classifier(settings.batches)
-    fitted = [fit(classifier, cell, held) for cell in cells(both(algorithm="nal-1"), settings)]
+    fitted = [fit(classifier, cell, dataset) for cell in cells(both(algorithm="nal-1"), settings)]
     for steps in (1, 10):
         add("classifier", fitted, steps=steps)
     add("SGD", train(both(outer_rate=settings.sgd_rate), settings))
@@ -202,10 +202,10 @@ def dispersion(settings: Dispersion) -> pd.DataFrame:
     adapted from one initialization, MAML's in Large ("trained") or none at all ("untrained")."""
     large = Omniglot(setting="large", configuration=settings.configuration)
     trained = train([large], settings)
-    held = images.load(large.data, settings.device)
+    dataset = images.load(large.data, settings.device)
     return pd.concat(
         [
-            geometry.dispersion(one, name, held, settings.tasks, settings.steps).assign(
+            geometry.dispersion(one, name, dataset, settings.tasks, settings.steps).assign(
                 network=network
             )
             for network, many in (

@@ -35,7 +35,7 @@ QUERY = {r"\btargets?\b": "query set"}
 # name that records have.
 NAMES = {
     "": {"told", "dear", "anew"},
-    "mamlbook/fewshot": {"target", "target_labels", "starts"},
+    "mamlbook/fewshot": {"target", "target_labels", "starts", "course", "particulars"},
     "mamlbook/world": {"target", "targets", "starts"},
     "mamlbook/diagnose": {"start", "starts"},
 }
