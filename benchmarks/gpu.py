@@ -42,11 +42,11 @@ def lines() -> list[str]:
         most = _matrix_rate()
         for downsampling in ("strided", "pooled"):
             for table, images, variants, budget in tables:
-                held, total = images.to("cuda"), 0.0
+                dataset, total = images.to("cuda"), 0.0
                 chosen = [dataclasses.replace(v, downsampling=downsampling) for v in variants]
                 for group in training.alike(cells(chosen, budget)):
                     torch.cuda.reset_peak_memory_stats()
-                    seconds, flops = measure(group, held, BLOCKS)
+                    seconds, flops = measure(group, dataset, BLOCKS)
                     peak = torch.cuda.max_memory_reserved() / 2**30
                     total += budget.iterations * seconds
                     report.append(
@@ -71,14 +71,14 @@ def measure(group: list[Cell], images: ImageSet, blocks: int) -> tuple[float, fl
     def walk() -> None:
         for start in range(0, blocks * training.BLOCK, training.BLOCK):
             run.block(start, start + training.BLOCK, None, Stop())
-        run.curve.cpu()  # waits for the device
+        run.history.cpu()  # waits for the device
 
     walk()
-    run.curve.zero_()
+    run.history.zero_()
     start = time.perf_counter()
     walk()
     seconds = (time.perf_counter() - start) / (blocks * training.BLOCK)
-    done = run.curve[..., 0].sum((0, 1)).double().cpu().numpy() / (blocks * training.BLOCK)
+    done = run.history[..., 0].sum((0, 1)).double().cpu().numpy() / (blocks * training.BLOCK)
     mixture = run.problems[0].training
     costs = [flops(group[0].settings, kind.shape) for kind in (mixture.easy, mixture.hard)]
     return seconds, float(done @ np.array(costs))

@@ -79,7 +79,9 @@ def ours(
     team = ThreadPoolExecutor(threads)
 
     def step() -> torch.Tensor:
-        outcomes = learners.spread(learner, work.network, theta, images, [episodes], team, gradient)
+        outcomes = learners.parallel_gradients(
+            learner, work.network, theta, images, [episodes], team, gradient
+        )
         return sum(outcome.gradient[0] for outcome in outcomes)
 
     return step

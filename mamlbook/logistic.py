@@ -139,7 +139,7 @@ def nal_loss(tasks: Sequence[Task], w: np.ndarray) -> np.ndarray:
 
 
 def excess_risk(tasks: Sequence[Task], w: np.ndarray, alpha: float, m: float) -> np.ndarray:
-    """Definition (2) for equally likely tasks, w (..., d) -> (...): inf f_i = f_i(w*_i)."""
+    """Definition (P2) for equally likely tasks, w (..., d) -> (...): inf f_i = f_i(w*_i)."""
     return np.mean(
         [adapted_loss(task, w, alpha, m) - loss(task, task.w_star) for task in tasks], axis=0
     )

@@ -93,7 +93,7 @@ def gradient(f: TaskLoss, w: Tensor) -> Tensor:
 
 
 def maml_objective(f1: TaskLoss, f2: TaskLoss, alpha: float) -> TaskLoss:
-    """Equation (30): 1/2 sum_i f_i(w - alpha grad f_i(w))."""
+    """Equation (P30): 1/2 sum_i f_i(w - alpha grad f_i(w))."""
     return lambda w: 0.5 * (f1(w - alpha * gradient(f1, w)) + f2(w - alpha * gradient(f2, w)))
 
 
@@ -152,14 +152,14 @@ def _extremes(matrix: Tensor) -> tuple[float, float]:
 
 
 def printed_bound(alpha: float, beta_2: float, L_1: float) -> float:
-    """The factor of (13) and (29): (1 - 2 alpha beta_2)/(1 - alpha L_1)^2."""
+    """The factor of (P13) and (P29): (1 - 2 alpha beta_2)/(1 - alpha L_1)^2."""
     return (1 - 2 * alpha * beta_2) / (1 - alpha * L_1) ** 2
 
 
 def square_bound(alpha: float, beta_2: float, L_1: float) -> float:
     """The factor that the proof gives: ((1 - alpha beta_2)/(1 - alpha L_1))^2.
 
-    Let w be stationary for (30), 0 < alpha, alpha L_1 < 1 and alpha (beta_2 + L_2) <= 2, with
+    Let w be stationary for (P30), 0 < alpha, alpha L_1 < 1 and alpha (beta_2 + L_2) <= 2, with
     beta and L from `step_spectrum`. Then ||grad f_1(w)|| <= this times ||grad f_2(w)||, with no
     remainder: stationarity says (I - alpha H_1)(I - alpha G_1) grad f_1 = -(I - alpha H_2)
     (I - alpha G_2) grad f_2 with H the Hessian at w and G its mean over the inner step; the left

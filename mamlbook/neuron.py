@@ -8,7 +8,7 @@ losses, so that with f_i the task losses
     NAL  = Mean(f_i),        MAML = Mean(Adapted(inner_i, outer_i, alpha)),
 
 where (inner, outer) is (f_i, f_i) for a full inner step, (f_i of m samples, f_i) for a stochastic
-one, and two samples for the empirical objective (4).
+one, and two samples for the empirical objective (P4).
 """
 
 from collections.abc import Callable, Sequence
@@ -212,7 +212,7 @@ class ArcCosine:
 
 @dataclass(frozen=True)
 class Adapted:
-    """The loss after one inner step: outer(w - alpha grad inner(w)), the summand of (1) and (4)."""
+    """The loss after one inner step, outer(w - alpha grad inner(w)): the summand of (P1), (P4)."""
 
     inner: SmoothLoss
     outer: Loss

@@ -104,9 +104,9 @@ def save(record: Record, folder: Path) -> Path:
     stored["sha256"] = {name: _sha256(data) for name, data in files.items()}
     stored["digest"] = _digest(stored)
     for name, data in files.items():
-        replace(folder / name, data)
+        write_atomic(folder / name, data)
     text = json.dumps(stored, indent=1, ensure_ascii=False) + "\n"
-    replace(folder / f"{record.item}.json", text.encode())
+    write_atomic(folder / f"{record.item}.json", text.encode())
     return folder / f"{record.item}.csv"
 
 
@@ -154,7 +154,7 @@ def load(item: str, folder: Path = RESULTS) -> Record:
     return Record(item, rows, stored, arrays)
 
 
-def replace(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, then rename: the file is never half-written or lost."""
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -161,7 +161,7 @@ def test_a_live_training_tells_of_every_task_and_ends_where_training_ends(held, 
     assert len(after.drop_duplicates(["algorithm", "split", "hardness"])) == len(after) == 8
     whole = training.train(
         [Cell(Cifar(**small), 0)], held, progress=False, dtype=torch.float64
-    ).curve[0, -1]
+    ).history[0, -1]
     last = course[(course["algorithm"] == "maml") & (course["iteration"] == 30)]
     np.testing.assert_allclose(last["accuracy"], 100 * whole[:, 2] / whole[:, 0], rtol=1e-6)
     figures.live(rows, "cifar100")

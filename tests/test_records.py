@@ -82,13 +82,13 @@ def test_edited_provenance_is_refused(stored):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
-    records.replace(path, b"old")
+    records.write_atomic(path, b"old")
 
     def full(handle):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(records.os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
-        records.replace(path, b"new")
+        records.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

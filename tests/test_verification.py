@@ -280,7 +280,7 @@ def test_a_canary_tells_older_code_from_other_results(crossed, change, said):
 
 def test_a_canary_sings_when_the_training_code_changes(crossed, monkeypatch):
     """A second derivative left out: MAML's gradient without its Hessian."""
-    monkeypatch.setattr(curvature, "hessian_vector", lambda *given, **how: torch.zeros(()))
+    monkeypatch.setattr(curvature, "hessian_vector_product", lambda *given, **how: torch.zeros(()))
     with pytest.raises(RecordError, match="not what the code gives: the canary's norm"):
         verify(ITEMS["crossed"], crossed[0])
 

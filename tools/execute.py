@@ -19,7 +19,7 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from mamlbook.records import replace
+from mamlbook.records import write_atomic
 from tools import TIMES, environment
 from tools.notebooks import chapters, settled
 
@@ -69,7 +69,7 @@ def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), times: bo
         raise SystemExit(f"No chapter {', '.join(sorted(unknown))}: there are {', '.join(known)}.")
     for name in names or known:
         start = time.perf_counter()
-        replace(known[name], settled(run(known[name])))
+        write_atomic(known[name], settled(run(known[name])))
         seconds = time.perf_counter() - start
         print(f"{name}: {seconds:.1f} s", flush=True)
         if times:

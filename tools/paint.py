@@ -85,6 +85,7 @@ FRAMES = """
     for (const option of input.options ?? []) option.toggleAttribute("selected", option.selected);
     input.setAttribute("disabled", "");
   }
+  for (const stop of mount.querySelectorAll("[tabindex]")) stop.removeAttribute("tabindex");
   return [mount.className, mount.innerHTML];
 })
 """  # noqa: E501

@@ -100,12 +100,17 @@ def _settings(app: Sphinx, config: Config) -> None:
 
 
 def description(doctree: nodes.document | None) -> str:
-    """The first sentence of a page that says it without mathematics, in at most LONGEST characters;
-    of a page without text the project's."""
+    """The first sentence of a page without mathematics, with those after it for which LONGEST
+    characters have room; of a page without text the project's."""
     for paragraph in doctree.findall(nodes.paragraph) if doctree else ():
+        said = ""
         for sentence in re.split(r"(?<=[.?!])\s+", " ".join(_plain(paragraph).split())):
-            if len(sentence) > 30 and "\0" not in sentence:
-                return _cut(sentence)
+            if said and ("\0" in sentence or len(said) + 1 + len(sentence) > LONGEST):
+                break
+            if said or (len(sentence) > 30 and "\0" not in sentence):
+                said = f"{said} {sentence}".strip()
+        if said:
+            return _cut(said)
     return project()["description"]
 
 
@@ -127,6 +132,8 @@ def _describe(app: Sphinx, page: str, template: str, context: dict, doctree) -> 
     tags = context.get("metatags", "")
     given = re.search(r'<meta content="([^"]*)" name="description"', tags)
     said = given[1] if given else escape(description(doctree))
+    if context.get("title") == app.config.html_title:  # the first page: its title once
+        context["docstitle"] = ""
     base = app.config.html_baseurl
     image = urljoin(base, PREVIEW) if base else context["pathto"](PREVIEW, resource=True)
     title = re.sub(r"<[^>]*>", "", context.get("title", "")) or escape(app.config.html_title)

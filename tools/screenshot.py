@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from PIL import Image
 
-from mamlbook.records import replace
+from mamlbook.records import write_atomic
 from tools import HTML, ROOT
 from tools.browser import launched, view
 
@@ -32,7 +32,7 @@ def main(page: Annotated[str, tyro.conf.Positional] = "chapters/hardness.html") 
     shot.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     if buffer.tell() > SIZE_LIMIT:
         raise SystemExit(f"The picture is {buffer.tell()} bytes, more than {SIZE_LIMIT}.")
-    replace(PICTURE, buffer.getvalue())
+    write_atomic(PICTURE, buffer.getvalue())
     print(f"{PICTURE}: {buffer.tell()} bytes")
 
 

@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> int:
                 figures.save(drawn, out / f"diagnose_{name}.svg")
         if html is not None:
             html.parent.mkdir(parents=True, exist_ok=True)
-            records.replace(html, page(found, f"MAML on {table.name}?").encode())
+            records.write_atomic(html, page(found, f"MAML on {table.name}?").encode())
         return 0
 
     return tyro.cli(command, prog="python -m mamlbook diagnose", args=arguments)

@@ -67,8 +67,8 @@ def evaluated(
     trained: list[Trained], budget: Budget, *, statistics: str = "batch", **changes: Any
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The rows of a table, and beside them each row's accuracy by seed, (rows, seeds)."""
-    held = images.load(trained[0].cells[0].settings.data, budget.device)
-    rows = evaluation.evaluate_all(trained, held, statistics=statistics, **changes)
+    dataset = images.load(trained[0].cells[0].settings.data, budget.device)
+    rows = evaluation.evaluate_all(trained, dataset, statistics=statistics, **changes)
     for one, own in zip(trained, rows, strict=True):
         own["train_seconds"] = one.seconds
     every = pd.concat(rows, ignore_index=True)
@@ -81,7 +81,7 @@ def evaluated(
 def with_untrained(
     trained: list[Trained], budget: Budget, algorithm: str
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """As `evaluated`, with the distance that training moved the weights and the courses; then the
+    """As `evaluated`, with the distance that training moved the weights and the histories; then the
     untrained networks on the same tasks, adapted as `algorithm` is (algorithm "none")."""
     rows, arrays = evaluated(trained, budget)
     moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
@@ -91,12 +91,12 @@ def with_untrained(
     bare, own_arrays = evaluated([training.untrained(cell) for cell in own], budget)
     rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
     accuracy = np.concatenate([arrays["accuracy"], own_arrays["accuracy"]])
-    return rows, {"accuracy": accuracy, "course": courses(trained, budget)}
+    return rows, {"accuracy": accuracy, "course": histories(trained, budget)}
 
 
-def courses(trained: list[Trained], budget: Budget) -> np.ndarray:
+def histories(trained: list[Trained], budget: Budget) -> np.ndarray:
     """Training accuracy in percent, (variants, seeds, iterations / 25, easy and hard)."""
-    curve = np.concatenate([one.curve.numpy(force=True) for one in trained])
+    curve = np.concatenate([one.history.numpy(force=True) for one in trained])
     with np.errstate(invalid="ignore"):  # no task of a kind was drawn
         accuracy = 100 * curve[..., 2] / curve[..., 0]
     return accuracy.reshape(budget.seeds, -1, *accuracy.shape[1:]).swapaxes(0, 1).astype(np.float32)

@@ -9,8 +9,8 @@ import pandas as pd
 from mamlbook.experiments.cells import (
     Budget,
     cells,
-    courses,
     evaluated,
+    histories,
     train,
     with_untrained,
 )
@@ -141,10 +141,10 @@ def variants(settings: Table2 = Table2()) -> list[Cifar]:
 
 
 def table2(settings: Table2) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """A row for each variant, split and hardness; the accuracies by seed; the courses."""
+    """A row for each variant, split and hardness; the accuracies by seed; the histories."""
     trained = train(variants(settings), settings)
     rows, arrays = evaluated(trained, settings)
-    return rows, {**arrays, "course": courses(trained, settings)}
+    return rows, {**arrays, "course": histories(trained, settings)}
 
 
 def table2_lineage(settings: Table2Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -170,7 +170,7 @@ def cifar_rates(settings: Rates) -> pd.DataFrame:
 def cifar_steps(settings: Steps) -> pd.DataFrame:
     """Rows (setting, algorithm, split, hardness, step, accuracy in percent, seed, iterations,
     train_seconds), a row for each seed; `setting` is empty where training has no p."""
-    held = images.load("cifar100", settings.device)
+    dataset = images.load("cifar100", settings.device)
     how: dict[str, Any] = {"configuration": settings.configuration, "optimiser": "adam"}
     rates: dict[CifarAlgorithm, float] = {
         "maml": 1e-3,
@@ -187,11 +187,11 @@ def cifar_steps(settings: Steps) -> pd.DataFrame:
         for one in train(adapting, settings)
     ]
     for cell in cells([Cifar(**how)], settings):
-        classifier = fit(Classifier(settings.iterations), cell, held)
+        classifier = fit(Classifier(settings.iterations), cell, dataset)
         networks += [(classifier, "classifier", ""), (training.untrained(cell), "none", "")]
     return pd.concat(
         [
-            by_steps(one, held, settings.tasks, settings.steps).assign(
+            by_steps(one, dataset, settings.tasks, settings.steps).assign(
                 algorithm=algorithm,
                 setting=name,
                 iterations=one.iterations,
@@ -255,14 +255,16 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     return rows
 
 
-def example_tasks(held: ImageSet, shown: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+def example_tasks(dataset: ImageSet, shown: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
     """One easy and one hard training task: class name -> its first `shown` support images."""
     cell = Cell(Cifar(), seed)
-    mixture = cell.settings.problem(held, Seeds.of(seed).split).training
+    mixture = cell.settings.problem(dataset, Seeds.of(seed).split).training
     _, *pair = mixture.draw(1, (Seeds.of(seed).tasks,), "cpu")
-    flat, total = held.images.flatten(0, 1), held.images.shape[1]
+    flat, total = dataset.images.flatten(0, 1), dataset.images.shape[1]
     tasks = {}
     for name, episodes in zip(("easy", "hard"), pair, strict=True):
         places = episodes.support[0].unflatten(0, (episodes.shape.ways, -1))
-        tasks[name] = {held.classes[own[0] // total]: flat[own[:shown]].numpy() for own in places}
+        tasks[name] = {
+            dataset.classes[own[0] // total]: flat[own[:shown]].numpy() for own in places
+        }
     return tasks

@@ -45,7 +45,7 @@ class Fig1:
 class Fig3:
     """Settings of Figure 3: R^2/r_hard and R^2/r_easy are stated, hardness, m and n are not.
 
-    Hardness and m are those of Figure 1. The empirical solutions are the minimisers (41), (43)
+    Hardness and m are those of Figure 1. The empirical solutions are the minimisers (P41), (P43)
     over as many tasks as C.1's SGD sees, with C.1's n1.
     """
 
@@ -128,7 +128,7 @@ def fig3(settings: Fig3) -> pd.DataFrame:
     """Figure 3: risks of population and empirical solutions as R grows, r in proportion to R^2.
 
     Columns: panel, R, r_hard, r_easy, algorithm, source, excess_risk, excess_risk_ci95. Risks are
-    those of definition (2), label noise included; a theory row has no interval (0).
+    those of definition (P2), label noise included; a theory row has no interval (0).
     """
     _check_panels(settings, 2, "over_r_hard", "over_r_easy")
     if not min(settings.R) >= 1e-4:

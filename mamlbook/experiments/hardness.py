@@ -60,7 +60,7 @@ def environment(settings: Fig2 | Fig7, rho_hard: float) -> Environment:
 
 
 def fig2(settings: Fig2) -> pd.DataFrame:
-    """Figure 2: first coordinates of both solutions and their excess risks (6), (7).
+    """Figure 2: first coordinates of both solutions and their excess risks (P6), (P7).
 
     Columns: m, rho_hard, algorithm, coordinate, excess_risk.
     """
@@ -78,7 +78,7 @@ def fig2(settings: Fig2) -> pd.DataFrame:
 def fig7(settings: Fig7) -> pd.DataFrame:
     """Figure 7: Figure 2 from samples, the mean over independent repeats of SGD.
 
-    The excess risk of each final iterate is that of definition (2), label noise included, over
+    The excess risk of each final iterate is that of definition (P2), label noise included, over
     `test_tasks` new tasks. Columns: m, rho_hard, algorithm, coordinate, coordinate_ci95,
     excess_risk, excess_risk_ci95, repeats; ci95 is the half-width of Student's interval.
     """

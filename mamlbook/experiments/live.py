@@ -52,20 +52,20 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
         )
     load = cache(images.load)  # once for all trainings
     for settings in preset.trainings:
-        held = load(settings.data, preset.device)
+        dataset = load(settings.data, preset.device)
         cell = Cell(settings, preset.seed)
         with TemporaryDirectory() as folder:
             for start in range(0, settings.iterations, preset.every):
                 stop = min(start + preset.every, settings.iterations)
                 trained = training.train(
                     [cell],
-                    held,
+                    dataset,
                     folder=Path(folder),
                     until=stop,
                     progress=False,
                     dtype=torch.float64 if preset.device == "cpu" else torch.float32,
                 )
-                since = trained.curve[0, start // training.BLOCK :].sum(0).tolist()
+                since = trained.history[0, start // training.BLOCK :].sum(0).tolist()
                 yield pd.DataFrame(
                     [
                         _row(settings, "course", hardness, stop, 100 * right / count, int(count))
@@ -73,7 +73,7 @@ def live(preset: Preset) -> Iterator[pd.DataFrame]:
                         if count
                     ]
                 )
-        rows = evaluation.evaluate(cell, trained.theta.to(preset.device), held)
+        rows = evaluation.evaluate(cell, trained.theta.to(preset.device), dataset)
         yield pd.DataFrame(
             [
                 _row(settings, one.split, one.hardness, stop, one.accuracy, one.tasks)

@@ -43,7 +43,7 @@ def reach(settings: Fig8) -> float:
 
 
 def fig8(settings: Fig8) -> pd.DataFrame:
-    """Figure 8: first coordinates of both population solutions and their excess risks (2).
+    """Figure 8: first coordinates of both population solutions and their excess risks (P2).
 
     Both lie on the line of 1_d, which the tasks share; MAML's is the lowest of the minima there.
     Columns: m, rho_hard, algorithm, coordinate, excess_risk.

@@ -86,7 +86,7 @@ def theorem1(settings: Theorem1) -> pd.DataFrame:
     - beta_1, L_1, beta_2, L_2: extreme eigenvalues of the Hessians at the point;
     - c1: the smallest constant for which the point lies in both regions S_i (NaN: quadratics);
     - measured: ||grad f_1||/||grad f_2||; nal_measured: the same at NAL's stationary point;
-    - bound, holds: the printed (13) with those beta_2, L_1, its O(alpha^2) left out;
+    - bound, holds: the printed (P13) with those beta_2, L_1, its O(alpha^2) left out;
     - square, square_holds: the form of the proof, with the same constants;
     - exact, exact_holds: the square form with constants that hold over the inner steps too, and
       exact_applies: its hypotheses hold, see mamlbook.networks.square_bound;

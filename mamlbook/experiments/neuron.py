@@ -232,8 +232,8 @@ def finite(settings: Finite) -> pd.DataFrame:
 
     source is population (full inner steps), expectation (inner steps of m = n2 samples, the mean
     over seeded draws, the outer loss of the population; its NAL is the population's) or sample
-    (C.3's empirical objectives (3) and (4)). Columns: source, repeat, then those of `fig4`; the
-    panel is ab or cd, nal_loss and maml_loss are the population's; and test_loss, F_m of (1) with
+    (C.3's empirical objectives (P3) and (P4)). Columns: source, repeat, then those of `fig4`; the
+    panel is ab or cd, nal_loss and maml_loss are the population's; and test_loss, F_m of (P1) with
     m = n2 over `test_draws` steps a task, the same ones for every row of a panel.
     """
     figure = settings.figure
@@ -276,7 +276,7 @@ def expected_step(
     draws: int,
     rng: np.random.Generator,
 ) -> Mean:
-    """F_m of (1): inner steps of m samples, the expectation a mean over `draws` seeded draws."""
+    """F_m of (P1): inner steps of m samples, the expectation a mean over `draws` seeded draws."""
     adapted: list[Loss] = []
     for task, stream in zip(tasks, rng.spawn(len(tasks)), strict=True):
         f = population(task, activation)
@@ -287,7 +287,7 @@ def expected_step(
 def empirical(
     tasks: Sequence[Task], figure: Fig4 | Fig6, settings: Finite, rng: np.random.Generator
 ) -> dict[str, Mean]:
-    """The objectives (3) and (4) on samples, as C.3 draws them."""
+    """The objectives (P3) and (P4) on samples, as C.3 draws them."""
     outer: list[Loss] = []
     adapted: list[Loss] = []
     for task, stream in zip(tasks, rng.spawn(len(tasks)), strict=True):

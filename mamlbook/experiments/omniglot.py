@@ -11,8 +11,8 @@ from mamlbook.errors import InputError
 from mamlbook.experiments.cells import (
     Budget,
     cells,
-    courses,
     evaluated,
+    histories,
     train,
     with_untrained,
 )
@@ -130,13 +130,13 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
     all_tasks = Omniglot(setting="all", configuration=settings.configuration, optimiser="adam")
     trained = train([all_tasks], settings)
     untrained = [training.untrained(one.cells[0]) for one in trained]
-    held = images.load(all_tasks.data, settings.device)
+    dataset = images.load(all_tasks.data, settings.device)
     networks = {"untrained": untrained, "trained": trained}
     tables = []
     for name, group in networks.items():
         for one in group:
             theta = one.theta.to(settings.device)
-            rows = evaluation.by_group(one.cells[0], theta, held, settings.tasks, settings.steps)
+            rows = evaluation.by_group(one.cells[0], theta, dataset, settings.tasks, settings.steps)
             tables.append(rows.assign(network=name, seed=one.cells[0].seed))
     return pd.concat(tables, ignore_index=True)
 
@@ -154,10 +154,10 @@ def variants(settings: Table1 = Table1()) -> list[Omniglot]:
 
 
 def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """A row for each variant, split and hardness; the accuracies by seed; the courses."""
+    """A row for each variant, split and hardness; the accuracies by seed; the histories."""
     trained = train(variants(settings), settings)
     rows, arrays = evaluated(trained, settings)
-    return rows, {**arrays, "course": courses(trained, settings)}
+    return rows, {**arrays, "course": histories(trained, settings)}
 
 
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -210,9 +210,9 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
     at_best = train(both(algorithm="nal-1", outer_rate=settings.sgd_rate), settings)
     for steps in (1, 5, 10):
         add("best rate", at_best, steps=steps)
-    held = images.load("omniglot", settings.device)
+    dataset = images.load("omniglot", settings.device)
     classifier = Classifier(settings.batches)
-    fitted = [fit(classifier, cell, held) for cell in cells(both(algorithm="nal-1"), settings)]
+    fitted = [fit(classifier, cell, dataset) for cell in cells(both(algorithm="nal-1"), settings)]
     for steps in (1, 10):
         add("classifier", fitted, steps=steps)
     add("SGD", train(both(outer_rate=settings.sgd_rate), settings))
@@ -227,10 +227,10 @@ def dispersion(settings: Dispersion) -> pd.DataFrame:
     adapted from one initialization, MAML's in Large ("trained") or none at all ("untrained")."""
     large = Omniglot(setting="large", configuration=settings.configuration)
     trained = train([large], settings)
-    held = images.load(large.data, settings.device)
+    dataset = images.load(large.data, settings.device)
     return pd.concat(
         [
-            geometry.dispersion(one, name, held, settings.tasks, settings.steps).assign(
+            geometry.dispersion(one, name, dataset, settings.tasks, settings.steps).assign(
                 network=network
             )
             for network, many in (

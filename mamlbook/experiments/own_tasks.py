@@ -58,7 +58,7 @@ class World:
         return replace(even, weights=np.array([self.share, 1 - self.share]))
 
     def gain(self, nal: np.ndarray | None = None, maml: np.ndarray | None = None) -> float:
-        """The ratio of the expected losses of NAL's and MAML's initialization, (6) and (7) with
+        """The ratio of the expected losses of NAL's and MAML's initialization, (P6) and (P7) with
         the noise; without arguments that of the population solutions, Proposition 1's."""
         env = self.environment()
         if nal is None:

@@ -124,13 +124,13 @@ def _course(
     drawn = problem.batches(own, settings.tasks, settings.shots, settings.queries, dtype)
     adam = partial(torch.optim.Adam, lr=rate)
     with torch.enable_grad():
-        yield from algorithms.course(
+        yield from algorithms.history(
             algorithm, problem.initial(seeds, dtype), islice(drawn, settings.iterations), adam
         )
 
 
-def _last(course: Iterator[Weights]) -> Weights:
-    return deque(course, maxlen=1)[0]
+def _last(history: Iterator[Weights]) -> Weights:
+    return deque(history, maxlen=1)[0]
 
 
 def course_of_errors(

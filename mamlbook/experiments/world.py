@@ -233,7 +233,7 @@ def shipped() -> dict[str, np.ndarray]:
         buffer = BytesIO()
         np.savez(buffer, pair_rate=np.array(rate), **flat)
         path.parent.mkdir(parents=True, exist_ok=True)
-        records.replace(path, buffer.getvalue())
+        records.write_atomic(path, buffer.getvalue())
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 

@@ -12,7 +12,7 @@ from mamlbook.fewshot.settings import Cell, Cifar, Folder, Omniglot, Settings
 from mamlbook.fewshot.training import Trained, evaluation
 from mamlbook.fewshot.training.cells import label, train_cells
 from mamlbook.jobs import at
-from mamlbook.records import replace
+from mamlbook.records import write_atomic
 
 OUT = Path("runs")
 
@@ -63,10 +63,10 @@ def folder(
     tasks. The network and its card, a model for `adapt`, are written beside the checkpoints.
     """
     check_count("seeds", seeds)
-    held = settings.load()
-    parts = settings.split(len(held.classes), 0)
+    dataset = settings.load()
+    parts = settings.split(len(dataset.classes), 0)
     print(
-        f"{settings.name}: {len(held.classes)} classes of {held.images.shape[1]} images, "
+        f"{settings.name}: {len(dataset.classes)} classes of {dataset.images.shape[1]} images, "
         f"{len(parts['train'])} for meta-training, {len(parts['validation'])} for validation, "
         f"{len(parts['test'])} for the meta-test.",
         flush=True,
@@ -81,7 +81,7 @@ def folder(
         print(f"{said[row['split']]} classes, {task}: {row['accuracy']:.1f} {interval}")
     for one, own in zip(trained, rows, strict=True):
         place = out / label(one.cells[0], device)
-        print(f"model: {models.export(one, held, place, rows=own)}")
+        print(f"model: {models.export(one, dataset, place, rows=own)}")
 
 
 def _print(rows: list[pd.DataFrame]) -> None:
@@ -110,5 +110,5 @@ def _trained(
         trained = train_cells(cells, out, device=device, until=until, workers=workers)
     rows = evaluation.evaluate_all(trained, settings.load(device))
     for (cell,), own in zip((one.cells for one in trained), rows, strict=True):
-        replace(out / f"{label(cell, device)}.csv", own.to_csv(index=False).encode())
+        write_atomic(out / f"{label(cell, device)}.csv", own.to_csv(index=False).encode())
     return trained, rows

@@ -162,19 +162,19 @@ class Common(ABC):
         """A field of each kind of settings: one of the algorithms of its table."""
 
     @property
-    def particulars(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The settings that bear on training and are not the defaults; not how long it lasts,
         unless the schedule depends on it."""
-        apart = ["evaluation_tasks", "steps", "setting", "p", "algorithm", "path"]
+        left_out = ["evaluation_tasks", "steps", "setting", "p", "algorithm", "path"]
         if self.schedule == "constant":
-            apart.append("iterations")
+            left_out.append("iterations")
         chosen = configured(self.configuration, self.algorithm)
         if self.rate == self._paper_rate:
-            apart.append("outer_rate")
+            left_out.append("outer_rate")
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name not in apart
+            if field.name not in left_out
             and getattr(self, field.name) != chosen.get(field.name, field.default)
         }
 
@@ -494,10 +494,10 @@ class Folder(Common):
 
     def load(self, device: str | torch.device = "cpu") -> ImageSet:
         """The folder's images. DataError if a class has too few for a task, or one is damaged."""
-        held = data.from_folder(
+        dataset = data.from_folder(
             self.path, self.side, self.preparation, least=(self.shots, self.targets)
         )
-        return held.to(device)
+        return dataset.to(device)
 
     def split(self, classes: int, seed: int) -> dict[str, tuple[int, ...]]:
         """Which classes are for meta-training ("train"), validation and meta-test, at random.
@@ -553,7 +553,7 @@ class Cell:
     @property
     def label(self) -> str:
         """A name for all but how long the cell is trained and evaluated, fit for a folder."""
-        named = (f"{key}={value}" for key, value in self.settings.particulars.items())
+        named = (f"{key}={value}" for key, value in self.settings.metadata.items())
         settings = self.settings
         return "-".join((settings.data, settings.name, settings.algorithm, *named, str(self.seed)))
 

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from mamlbook.records import replace
+from mamlbook.records import write_atomic
 
 NAL, MAML = "#0072b2", "#d55e00"
 HARD, EASY = "#882255", "#2a9d8f"
@@ -69,7 +69,7 @@ def save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     with house():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    replace(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def subplots(rows: int = 1, columns: int = 1, height: float = 3.0, **options):

@@ -168,7 +168,7 @@ def _second(
 
 
 def _noise(covariance: np.ndarray, alpha: float | None, n1: int, n2: int | None) -> np.ndarray:
-    """Covariance of g from label noise of variance 1, as `_second` from both noises of (43).
+    """Covariance of g from label noise of variance 1, as `_second` from both noises of (P43).
 
     X_out'z_out/n1 gives E[H]/n1; X_in'z_in/n2 gives alpha^2/n2 E[P S_out S_in S_out P], in which
     alpha S_in = I - P.

@@ -40,7 +40,7 @@ def draw_data(
 
 
 def empirical_nal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The minimiser (41) of the NAL training loss (3), for X (T, n, d) and y (T, n): shape (d,).
+    """The minimiser (P41) of the NAL training loss (P3), for X (T, n, d) and y (T, n): shape (d,).
 
     Raises InputError if the data leave a direction of w undetermined.
     """
@@ -50,11 +50,11 @@ def empirical_nal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def empirical_maml(
     x_in: np.ndarray, y_in: np.ndarray, x_out: np.ndarray, y_out: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """The minimiser (43) of the MAML training loss (4), one inner step in each episode.
+    """The minimiser (P43) of the MAML training loss (P4), one inner step in each episode.
 
     Shapes: inner X (T, tau, n2, d), y (T, tau, n2); outer X (T, tau, n1, d), y (T, tau, n1);
     returns (d,). The adapted prediction X_out (w - alpha/n2 X_in' (X_in w - y_in)) is linear in w,
-    so (4) is an ordinary least-squares problem with design X_out P and target
+    so (P4) is an ordinary least-squares problem with design X_out P and target
     y_out - alpha/n2 X_out X_in' y_in. Raises InputError as `empirical_nal` does.
     """
     n2 = x_in.shape[-2]
@@ -74,7 +74,7 @@ def sample_losses(
     rng: np.random.Generator,
     steps: int = 1,
 ) -> np.ndarray:
-    """Draw the random variable whose mean is F_m(w) of (1): f_i(w - alpha grad f_hat_i(w)).
+    """Draw the random variable whose mean is F_m(w) of (P1): f_i(w - alpha grad f_hat_i(w)).
 
     Each draw takes a new task, makes its gradient steps, each on m new labelled points and
     f_hat = 1/(2m) ||X w - y||^2, and evaluates the task's population loss
@@ -105,7 +105,7 @@ def monte_carlo_risk(
     rng: np.random.Generator,
     steps: int = 1,
 ) -> tuple[float, float]:
-    """Excess risk by definition (2), F_m(w) - E[inf f_i], and its standard error.
+    """Excess risk by definition (P2), F_m(w) - E[inf f_i], and its standard error.
 
     inf f_i = nu^2/2, at w = w*_i. Raises InputError for fewer than 2 draws, which have no error,
     and for a step or a count that cannot be taken.

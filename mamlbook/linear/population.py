@@ -28,12 +28,12 @@ def q_matrix(covariance: np.ndarray, alpha: float, samples: float, steps: int = 
 
 
 def nal_solution(env: Environment) -> np.ndarray:
-    """w*_NAL = E[Sigma]^-1 E[Sigma w*], equation (5), shape (d,)."""
+    """w*_NAL = E[Sigma]^-1 E[Sigma w*], equation (P5), shape (d,)."""
     return _weighted_centre(env, env.covariances)
 
 
 def maml_solution(env: Environment, alpha: float, n2: float, steps: int = 1) -> np.ndarray:
-    """w*_MAML = E[Q^(n2)]^-1 E[Q^(n2) w*], equation (5), shape (d,).
+    """w*_MAML = E[Q^(n2)]^-1 E[Q^(n2) w*], equation (P5), shape (d,).
 
     `n2` is the number of inner samples in training; it need not be the m of the test.
     """
@@ -45,7 +45,7 @@ def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float, steps: 
 
     E_m(w) = 1/2 sum_k p_k [ (w - mu_k)' Q_k^(m) (w - mu_k) + tr(Q_k^(m) C_k) ]
 
-    holds for every w, not only for the two solutions. The noise term that definition (2) adds is
+    holds for every w, not only for the two solutions. The noise term that definition (P2) adds is
     `noise_risk`. Raises InputError if w does not have shape (d,) or is not finite.
     """
     w = numbers("w", w)
@@ -61,8 +61,8 @@ def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float, steps: 
 def noise_risk(env: Environment, alpha: float, m: float, steps: int = 1) -> float:
     """What label noise adds to the excess risk of every w: alpha^2 nu^2 / (2m) E[tr(Sigma^2)].
 
-    The infimum of f_i is nu^2/2 alone, so this term belongs to definition (2), although
-    equations (6) and (7) leave it out. With more steps the noise of each is carried through the
+    The infimum of f_i is nu^2/2 alone, so this term belongs to definition (P2), although
+    equations (P6) and (P7) leave it out. With more steps the noise of each is carried through the
     later ones: tr(Sigma (Sigma + T(Sigma) + ...)), one term a step.
     """
     carried = sum(_curvatures(env.covariances, alpha, m, steps)[:-1])

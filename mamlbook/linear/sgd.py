@@ -37,7 +37,7 @@ def sgd(
     """Final iterates of SGD from w = 0, shape (environments, repeats, d).
 
     Every iteration draws `batch` tasks, each with n2 inner and n1 outer samples, and moves along
-    the mean of the exact stochastic gradients of the MAML objective (4),
+    the mean of the exact stochastic gradients of the MAML objective (P4),
         (I - alpha H_in) grad f_out(w - alpha grad f_in(w)),  H_in = X_in' X_in / n2;
     alpha = None is NAL: no inner step, and all n1 + n2 samples in its gradient. `emphasis` (k,)
     weighs the families in that mean, the weights of a batch normalised to sum to 1 (C.1's
@@ -101,7 +101,7 @@ def sampled_risk(
     draws: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Excess risk (2) of initialisations w (environments, repeats, d), each over `draws` new tasks.
+    """Excess risk (P2) of each w (environments, repeats, d), over `draws` new tasks.
 
     The estimate of C.1: a task, one step on its m samples, the population loss there less nu^2/2.
     Shape (environments, repeats).

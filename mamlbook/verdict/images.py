@@ -284,17 +284,14 @@ def searched(item: str, algorithm: str, rate: float) -> Judged:
         best, paper = five.loc[five["accuracy"].idxmax()], score.loc[rate]
         behind = best["accuracy"] - paper["accuracy"]
         beyond = score["accuracy"].idxmax()
+        still = f" ({power(beyond)}, not of the five, is better still)"
         name = f"by {OPTIMISERS[optimiser]} on the network of `{configuration}`"
         rule = Rule(f"{power(rate)} is the best, or within its interval, {name}.", "<=", 0)
         found_in[rule] = behind - np.hypot(best["half"], paper["half"])
         words.append(
             f"{power(best.name)} {name}"
             + (f", {behind:.1f} points better than {power(rate)}" if behind else "")
-            + (
-                ""
-                if beyond == best.name
-                else f" (and {power(beyond)}, not of the five, still better)"
-            )
+            + (still if beyond != best.name else "")
         )
     return judged(f"The best of the five is {'; '.join(words)}.", found_in, power(rate))
 

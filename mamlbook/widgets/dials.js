@@ -178,7 +178,7 @@ function render({ model, el }) {
   };
   const mark = (name, label) => ({
     name: `${name}_mark`, label, min: 0, max: marks[name].length - 1, step: 1, whole: true,
-    say: (i) => plain(marks[name][i]),
+    names: marks[name].map((value) => plain(value)),
   });
   return mount({
     model, el,
@@ -191,7 +191,7 @@ function render({ model, el }) {
       mark("hardness", "hardness ratio, <i>ρ</i><sub>H</sub>/<i>ρ</i><sub>E</sub>"),
       mark("packing", "packing, <i>R</i>²/<i>r</i><sub>H</sub>"),
       mark("m", "support images, <i>m</i>"),
-      { name: "biases", label: "biases in the network", min: 0, max: 1, step: 1, whole: true, say: (i) => (i ? "with" : "without") },
+      { name: "biases", label: "biases in the network", min: 0, max: 1, step: 1, whole: true, names: ["without", "with"] },
     ],
     draw,
   });

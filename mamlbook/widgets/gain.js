@@ -86,7 +86,7 @@ function render({ model, el }) {
     sliders: [
       { name: "x", label: "hardness ratio, <i>ρ</i><sub>H</sub>/<i>ρ</i><sub>E</sub>", min: 0.01, max: 1, log: true },
       { name: "packing", label: "distance over spread, <i>R</i>²/<i>r</i><sub>H</sub>", min: 0.1, max: 100, log: true },
-      { name: "m", label: "samples to adapt on, <i>m</i> (<i>d</i> = 10)", min: 10, max: 10000, log: true, whole: true, say: String },
+      { name: "m", label: "samples to adapt on, <i>m</i> (<i>d</i> = 10)", min: 10, max: 10000, log: true, whole: true },
       { name: "spread", label: "spread of the easy tasks, <i>r</i><sub>E</sub>/<i>R</i>²", min: 0.01, max: 10, log: true },
     ],
     draw: (values) => draw(values, heat),

@@ -84,7 +84,7 @@ function draw(values) {
 }
 
 function render({ model, el }) {
-  const hardness = { min: 0.01, max: 1, step: 0.01 };
+  const hardness = { min: 0.01, max: 1, step: 0.01, turned: true };
   return mount({
     model, el,
     title: "Easy and hard tasks: the initializations of NAL and MAML, and what remains after one step",
@@ -93,9 +93,9 @@ function render({ model, el }) {
       { name: "R", label: "distance of the centers, <i>R</i>", min: 0, max: 4, step: 0.05 },
       { name: "r_hard", label: "spread of the hard tasks, <i>r</i><sub>H</sub>", min: 0.01, max: 4, log: true },
       { name: "r_easy", label: "spread of the easy tasks, <i>r</i><sub>E</sub>", min: 0.01, max: 4, log: true },
-      { name: "rho_hard", label: "<i>ρ</i><sub>H</sub> of the hard tasks (smaller is harder)", ...hardness },
-      { name: "rho_easy", label: "<i>ρ</i><sub>E</sub> of the easy tasks", ...hardness },
-      { name: "m", label: "samples to adapt on, <i>m</i>", min: 10, max: 10000, log: true, whole: true, say: String },
+      { name: "rho_hard", label: "hardness of the hard tasks, <i>ρ</i><sub>H</sub> from 1 to 0.01", ...hardness },
+      { name: "rho_easy", label: "hardness of the easy tasks, <i>ρ</i><sub>E</sub>", ...hardness },
+      { name: "m", label: "samples to adapt on, <i>m</i>", min: 10, max: 10000, log: true, whole: true },
     ],
     draw,
     handles: { map: 3 },

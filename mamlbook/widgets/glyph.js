@@ -122,7 +122,7 @@ function render({ model, el }) {
     size: [{ name: "glyph", width: 340, height: 220 }, { name: "line", width: 380, height: 220 }],
     sliders: [
       ...names.map((label, j) => ({ name: `z${j + 1}`, label: `<i>z</i><sub>${j + 1}</sub>, ${label}`, min: -2.5, max: 2.5, step: 0.1 })),
-      { name: "hard", label: "the task", min: 0, max: 1, step: 1, whole: true, say: (i) => (i ? "hard" : "easy") },
+      { name: "hard", label: "the task", min: 0, max: 1, step: 1, whole: true, names: ["easy", "hard"] },
     ],
     draw,
   });

@@ -42,8 +42,8 @@ function draw(values) {
   let top = 0;
   for (let rho = 0.01; rho <= 1; rho += 0.01) top = Math.max(top, at(rho).risk.nal, at(rho).risk.maml);
   const sweep = axes({
-    width: 380, height: 300, x: [0, 1], y: [0, 1.06 * top],
-    title: "excess risk by ρ_H (drag the line)", xlabel: "ρ_H  (easy task: ρ_E = 1)",
+    width: 380, height: 300, x: [1, 0], y: [0, 1.06 * top], xticks: [1, 0.8, 0.6, 0.4, 0.2, 0],
+    title: "excess risk by ρ_H (drag the line)", xlabel: "ρ_H: harder to the right (easy task: ρ_E = 1)",
   });
   sweep.rule(values.rho_hard, "ink");
   sweep.curve((rho) => at(Math.max(rho, 1e-3)).risk.nal, "nal");
@@ -77,9 +77,9 @@ function render({ model, el }) {
     title: "Two tasks of different hardness: NAL and MAML on the line between them",
     size: [{ name: "line", width: 380, height: 300 }, { name: "sweep", width: 380, height: 300 }],
     sliders: [
-      { name: "rho_hard", label: "<i>ρ</i><sub>H</sub> of the hard task (smaller is harder)", min: 0.01, max: 1, step: 0.01 },
-      { name: "m", label: "samples to adapt on, <i>m</i>", min: 10, max: 10000, log: true, whole: true, say: String },
-      { name: "d", label: "dimension, <i>d</i>", min: 1, max: 100, step: 1, whole: true, say: String },
+      { name: "rho_hard", label: "hardness of the hard task, <i>ρ</i><sub>H</sub> from 1 to 0.01", min: 0.01, max: 1, step: 0.01, turned: true },
+      { name: "m", label: "samples to adapt on, <i>m</i>", min: 10, max: 10000, log: true, whole: true },
+      { name: "d", label: "dimension, <i>d</i>", min: 1, max: 100, step: 1, whole: true },
       { name: "alpha", label: "inner learning rate, <i>α</i>", min: 0.05, max: 2, step: 0.05 },
       { name: "distance", label: "distance of the tasks, ‖<b>w</b><sub>1</sub>* − <b>w</b><sub>2</sub>*‖", min: 0.5, max: 12, step: 0.1 },
     ],

@@ -30,50 +30,79 @@ function plain(value, digits = 3) {
   return text.replace("-", "−");
 }
 
+/** A number as people type it: a comma or a point, any minus sign; NaN if it is none. */
+function typed(text) {
+  const plainly = text.trim().replace("−", "-").replace(",", ".");
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plainly) ? Number(plainly) : NaN;
+}
+
 /**
- * A labelled range input tied to the model's trait `name`.
- * On a log scale the input moves over the logarithm, and whole numbers stay whole.
+ * A labelled range input tied to the model's trait `name`, and a box beside it to type the value.
+ * On a log scale the input moves over the logarithm, and whole numbers stay whole. One that is
+ * `turned` has its largest value on the left. Of `names`, one for each whole number, the box shows
+ * and takes one of them. What the box cannot take is answered by a sentence, and the value stays.
  */
-function slider(model, { name, label, min, max, step, log = false, whole = false, say = plain }) {
-  const forth = log ? Math.log10 : (x) => x;
-  const input = element("input", {
-    type: "range",
-    min: forth(min),
-    max: forth(max),
-    step: log ? 0.01 : step,
-    "data-name": name,
+function slider(model, { name, label, min, max, step, log = false, whole = false, turned = false, names }) {
+  const forth = log ? Math.log10 : turned ? (x) => -x : (x) => x;
+  const [low, high] = [min, max].map(forth).sort((a, b) => a - b);
+  const input = element("input", { type: "range", min: low, max: high, step: log ? 0.01 : step, "data-name": name });
+  const words = element("span", { class: "mb-label" });
+  words.innerHTML = label;
+  const box = element("input", {
+    class: "mb-box", type: "text", inputmode: names ? "text" : "decimal", autocomplete: "off", spellcheck: "false",
+    "data-box": name, "aria-label": `${words.textContent}: type a value`,
   });
-  // Not an <output>: a label names its first labelable element, which must be the input.
-  const output = element("span", { class: "mb-value" });
+  const refusal = element("span", { class: "mb-refusal", role: "alert" });
+  const say = (value) => (names ? names[value] : whole ? String(value) : plain(value));
+  const parse = (text) =>
+    names ? names.findIndex((one) => one === text.trim() || typed(one) === typed(text)) : typed(text);
+  const allowed = (value) => (names ? value >= 0 : value >= min && value <= max && (!whole || Number.isInteger(value)));
   const read = () => {
-    const value = log ? 10 ** Number(input.value) : Number(input.value);
+    const value = log ? 10 ** Number(input.value) : turned ? -input.value : Number(input.value);
     return whole ? Math.round(value) : Number(value.toPrecision(6));
   };
   const write = () => {
     const value = model.get(name);
     if (read() !== value) input.value = forth(value);
-    output.textContent = say(value);
+    // What was typed stays as it was typed, and what is being typed is left alone.
+    if (parse(box.value) !== value && !box.dataset.typing) box.value = say(value);
     input.setAttribute("aria-valuetext", say(value));
   };
-  const send = () => {
-    model.set(name, read());
+  const set = (value) => {
+    refusal.textContent = "";
+    box.removeAttribute("aria-invalid");
+    delete box.dataset.typing;
+    model.set(name, value);
     model.save_changes();
   };
+  const send = () => set(read());
   input.addEventListener("input", send);
+  box.addEventListener("input", () => { box.dataset.typing = true; });
+  box.addEventListener("change", () => {
+    const [text, value, kept] = [box.value.trim(), parse(box.value), say(model.get(name))];
+    delete box.dataset.typing;
+    if (allowed(value)) set(value);
+    else {
+      const wanted = names ? `one of ${names.join(", ")}` : `a${whole ? " whole" : ""} number from ${plain(min)} to ${plain(max)}`;
+      refusal.textContent = `“${text.slice(0, 20)}” is not ${wanted}; ${kept} stays.`;
+      box.setAttribute("aria-invalid", "true");
+      box.value = kept;
+    }
+    write();
+  });
   // `put` takes the nearest value that the input can have; `move` goes a fiftieth of its way.
   const put = (value) => {
     input.value = forth(log ? Math.max(value, min) : value);
     send();
   };
   const move = (direction) => {
-    const way = (Number(input.max) - Number(input.min)) / 50;
+    const way = (high - low) / 50;
     input.value = Number(input.value) + direction * Math.max(way, Number(input.step));
     send();
   };
   write();
-  const words = element("span", { class: "mb-label" });
-  words.innerHTML = label;
-  return { node: element("label", { class: "mb-slider" }, words, output, input), name, input, write, put, move };
+  const node = element("div", { class: "mb-slider" }, element("label", {}, words, input), box, refusal);
+  return { node, name, input, write, put, move };
 }
 
 /** Round tick positions: about `count` of them between low and high. */

@@ -61,14 +61,18 @@ function render({ model, el }) {
   const scores = element("div", { class: "mb-table" });
   frame.append(kinds, board, sentence, scores);
 
-  const next = (hardness) => put({ hardness, deal: get("deal") + 1 });
+  // The new task replaces what had the focus: it goes to the same button, or else to the question.
+  const next = (hardness, to) => {
+    put({ hardness, deal: get("deal") + 1 });
+    frame.querySelector(to).focus();
+  };
   const redraw = () => {
     const hardness = get("hardness");
     const task = dealt(get("groups"), get(hardness), get("examples"), get("deal"));
     let answered = false;
     kinds.replaceChildren(
       ...["easy", "hard"].map((kind) =>
-        button({ class: `mb-kind ${kind}`, "aria-pressed": kind === hardness }, () => next(kind),
+        button({ class: `mb-kind ${kind}`, "aria-pressed": kind === hardness }, () => next(kind, `.mb-kind.${kind}`),
           `${kind === hardness ? "Another" : kind === "easy" ? "An" : "A"} ${kind} task`)),
     );
     const choices = task.classes.map((row, place) =>
@@ -79,7 +83,7 @@ function render({ model, el }) {
     const query = element("span", { class: "mb-query", role: "img", "aria-label": "the query" },
       tile(task.classes[task.answer], task.query));
     board.replaceChildren(
-      element("div", { class: "mb-asked" }, query, element("span", {}, get("question"))),
+      element("div", { class: "mb-asked", role: "group", tabindex: -1, "aria-label": "a new task" }, query, element("span", {}, get("question"))),
       element("div", { class: "mb-choices" }, ...choices),
     );
     sentence.replaceChildren("Press the class to which the query belongs.");
@@ -91,7 +95,7 @@ function render({ model, el }) {
       if (!right) choices[place].classList.add("wrong");
       const tally = structuredClone(get("tally"));
       tally[hardness] = [tally[hardness][0] + right, tally[hardness][1] + 1];
-      const on = button({ class: "mb-next" }, () => next(hardness), "Next");
+      const on = button({ class: "mb-next" }, () => next(hardness, ".mb-asked"), "Next");
       sentence.replaceChildren(right ? "Right. " : `No: class ${task.answer + 1}. `, on);
       on.focus();
       put({ tally });

@@ -157,7 +157,7 @@ def save(measured: Measured, path: Path, setting: Setting) -> None:
     arrays = {name: array for name, array in arrays.items() if array is not None}
     buffer = BytesIO()
     np.savez(buffer, setting=np.array(_told(setting)), **arrays)
-    records.replace(path, buffer.getvalue())
+    records.write_atomic(path, buffer.getvalue())
 
 
 def load(path: Path, setting: Setting) -> Measured:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import nbformat
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from docutils import nodes
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
@@ -63,6 +64,30 @@ def test_every_page_describes_itself(book):
     assert len(set(own)) == len(own), "two pages have the same description"
 
 
+def test_no_page_has_its_title_twice(book):
+    for page in book.rglob("*.html"):
+        [title] = re.findall(r"<title>(.*?)</title>", page.read_text(encoding="utf-8"), re.S) or [
+            ""
+        ]
+        parts = [part.strip() for part in re.split(" [—-] ", title)]
+        assert len(set(parts)) == len(parts), title
+
+
+def test_works_data_and_code_are_linked(book):
+    """Each work cited on the first page, each data set, and the code that others published."""
+    first = BeautifulSoup((book / "index.html").read_text(encoding="utf-8"), "html.parser")
+    works = first.select(".citation")
+    assert len(works) > 8 and all(work.select("a[href^='https://']") for work in works)
+    for page, addresses in {
+        "chapters/omniglot.html": ["brendenlake/omniglot", "lgcollins/tr-maml",
+                                   "AntreasAntoniou/HowToTrainYourMAMLPytorch"],
+        "chapters/cifar.html": ["www.cs.toronto.edu/~kriz/cifar.html"],
+        "running.html": ["brendenlake/omniglot", "www.cs.toronto.edu/~kriz/cifar.html"],
+    }.items():  # fmt: skip
+        text = (book / page).read_text(encoding="utf-8")
+        assert [each for each in addresses if f'{each}"' not in text] == []
+
+
 def test_the_preview_is_a_small_image(book):
     path = book / PREVIEW
     with Image.open(path) as image:
@@ -76,13 +101,17 @@ def test_the_preview_is_a_small_image(book):
     [
         (
             ["Where do the two initializations lie? And why?"],
-            "Where do the two initializations lie?",
+            "Where do the two initializations lie? And why?",
+        ),
+        (
+            ["The first of two sentences of a page. " + "word " * 30],
+            "The first of two sentences of a page.",
         ),
         (["Too short.", "A sentence that is long enough to say something."], None),
         (["word " * 50], ("word " * 30).strip() + " word…"),
     ],
 )
-def test_a_description_is_a_first_sentence(paragraphs, said):
+def test_a_description_is_the_first_sentences(paragraphs, said):
     page = nodes.section("", *(nodes.paragraph("", text) for text in paragraphs))
     found = description(page)
     assert found == (said or paragraphs[-1])

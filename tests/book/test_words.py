@@ -35,7 +35,7 @@ QUERY = {r"\btargets?\b": "query set"}
 # name that records have.
 NAMES = {
     "": {"told", "dear", "anew"},
-    "mamlbook/fewshot": {"target", "target_labels", "starts"},
+    "mamlbook/fewshot": {"target", "target_labels", "starts", "course", "particulars"},
     "mamlbook/world": {"target", "targets", "starts"},
     "mamlbook/diagnose": {"start", "starts"},
 }
@@ -118,6 +118,39 @@ def test_what_adaptation_is_judged_on_is_the_query_set(page):
 )
 def test_a_module_keeps_to_the_words_of_the_field(module):
     assert private(said_in(module)) == []
+
+
+# (12) would be an equation of this book, to which only a reference leads; (P12) is the paper's.
+UNMARKED = re.compile(r"(?<![\w\])}'.\\])\([1-9]\d?\)(?![\w-])")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_marks_the_papers_equations(page):
+    text = said_on(page, strings_too=False)
+    assert (
+        UNMARKED.findall(re.sub(r"\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`", "", text, flags=re.S))
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "module",
+    [path for path in MODULES if path.suffix == ".py"],
+    ids=lambda path: f"{path.parent.name}.{path.name}",
+)
+def test_a_module_marks_the_papers_equations(module):
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented):
+            assert UNMARKED.findall(ast.get_docstring(node) or "") == []
+
+
+def test_an_unmarked_equation_is_noticed():
+    assert UNMARKED.findall("by (12) and equation (5), not (P12), f(2), x[0](1) or (a)") == [
+        "(12)",
+        "(5)",
+    ]
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)

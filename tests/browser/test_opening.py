@@ -15,7 +15,7 @@ SET = """([input, value]) => {
 
 
 def slider(page):
-    return page.locator("#opening input[type=range]")
+    return page.locator("#opening input[type=range]")  # turned: it holds -rho_hard
 
 
 def shown(page) -> float:
@@ -31,11 +31,11 @@ def ratio(rho_hard: float) -> float:
 @at(desk("intro.html"))
 def test_it_plays_once_and_tells_pythons_numbers(open_page, look):
     page = open_page(look)
-    page.wait_for_function("document.querySelector('#opening input').value === '0.25'")
+    page.wait_for_function("document.querySelector('#opening input').value === '-0.25'")
     page.wait_for_selector("#opening .mb-sentence[aria-live=polite]")
     assert shown(page) == pytest.approx(ratio(0.25), rel=1e-9)
     for value in (1.0, 0.5, 0.07, 0.01):
-        page.evaluate(SET, [slider(page).element_handle(), value])
+        page.evaluate(SET, [slider(page).element_handle(), -value])
         assert shown(page) == pytest.approx(ratio(value), rel=1e-9)
 
 
@@ -47,7 +47,7 @@ def test_the_readers_key_stops_it(open_page, look):
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(500)
-    assert slider(page).input_value() == "0.99"
+    assert slider(page).input_value() == "-0.02"
 
 
 @at(desk("intro.html"))
@@ -59,5 +59,5 @@ def test_it_is_still_for_who_prefers_no_motion(open_page, look):
     for _ in range(5):
         values.add(slider(page).input_value())
         page.wait_for_timeout(50)
-    assert values == {"0.25"}
+    assert values == {"-0.25"}
     page.emulate_media(reduced_motion="no-preference")

@@ -64,3 +64,25 @@ def test_a_task_is_played_by_keyboard_alone(look, open_page: OpenPage):
     page.keyboard.press("Enter")  # the button Next holds the focus
     assert page.locator(".mb-sentence").first.inner_text()
     assert page.locator(".mb-board").inner_html() != first
+
+
+@at(PAGE)
+def test_no_button_drops_the_focus(look, open_page: OpenPage):
+    """Next leads to the new question, one key before its choices; another task keeps its button."""
+    page = open_page(look)
+    focused = "document.activeElement.className"
+    for kind in ("easy", "hard"):
+        page.locator(f".mb-kind.{kind}").focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate(focused) == f"mb-kind {kind}"
+        page.locator(".mb-choice").first.focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate(focused) == "mb-next"
+        page.keyboard.press("Enter")
+        assert page.evaluate(focused) == "mb-asked"
+        page.keyboard.press("Tab")
+        assert page.evaluate(focused) == "mb-choice"
+    for button in page.locator(".mb-widget button:visible").all():
+        button.focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.closest('.mb-widget') !== null")

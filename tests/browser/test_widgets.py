@@ -138,9 +138,12 @@ WIDGETS = {
 REDRAW = {"landscapes": 50, "adaptation": 50}
 
 
+TURNED = {"rho_hard", "rho_easy"}  # sliders from easy, on the left, to hard
+
+
 def value(name: str, raw: float, log: set[str], whole: set[str]) -> float:
     """A slider's trait from its input's value, as kit.js reads it."""
-    number = 10**raw if name in log else raw
+    number = 10**raw if name in log else -raw if name in TURNED else raw
     return int(np.floor(number + 0.5)) if name in whole else float(f"{number:.6g}")
 
 
@@ -237,10 +240,131 @@ def test_it_redraws_at_once(widget, look, open_page: OpenPage):
 def test_the_sentence_says_where_mamls_initialization_is(look, open_page: OpenPage):
     page = open_page(look)
     sentence = page.locator(".mb-widget .mb-sentence").first
-    starts = {(0.25, 0.5): "nearer the hard", (0.0, 0.5): "nearer the easy", (1.0, 1.0): "halfway"}
+    starts = {(0.75, 0.5): "nearer the hard", (1.0, 0.5): "nearer the easy", (0.0, 1.0): "halfway"}
     for (rho_hard, m), place in starts.items():
         page.evaluate(PLAY, [0, [[rho_hard, m, 0.2, 0.5, 0.5]]])
         assert sentence.inner_text().startswith(f"MAML’s initialization is {place}")
+
+
+MOVED = ["intro.html", *(f"chapters/{name}.html" for name in ("hardness", "geography"))]
+
+
+@at(*map(desk, MOVED))
+def test_hardness_runs_from_easy_on_the_left_to_hard_on_the_right(look, open_page: OpenPage):
+    page = open_page(look)
+    hardness = page.locator("input[type=range]:is([data-name=rho_hard], [data-name=rho_easy])")
+    assert hardness.count()
+    for slider in hardness.all():
+        assert slider.evaluate("input => input.labels[0].innerText").startswith("hardness of")
+        slider.focus()
+        seen = []
+        for key in ("Home", "ArrowRight", "End"):
+            page.keyboard.press(key)
+            frame(page)
+            seen.append((float(slider.get_attribute("aria-valuetext")), slider.input_value()))
+        assert [rho for rho, _ in seen] == [1.0, 0.99, 0.01]
+        assert [float(at) for _, at in seen] == [-1.0, -0.99, -0.01]  # of which the left is least
+    line = page.locator(".mb-sweep .mb-handle")
+    for handle in line.all():  # the picture beside runs the same way
+        places = []
+        for key in ("Home", "End"):
+            hardness.first.focus()
+            page.keyboard.press(key)
+            frame(page)
+            places.append(handle.bounding_box()["x"])
+        assert places[0] < places[1]
+
+
+# What each box is to take, more exactly than its slider could stand.
+TYPED = {
+    "hardness": {"rho_hard": 0.1234, "m": 777, "d": 7, "alpha": 0.771, "distance": 3.217},
+    "geography": {
+        "R": 1.2345, "r_hard": 0.12345, "r_easy": 1.2345,
+        "rho_hard": 0.1234, "rho_easy": 0.8765, "m": 321,
+    },
+    "gain": {"x": 0.123456, "packing": 7.89, "m": 321, "spread": 0.4567},
+    "landscapes": {"hard_variance": 0.4321, "alpha": 1.2345},
+    "adaptation": {"w1": -0.1234, "w2": 3.2109, "hard_variance": 0.4321, "alpha": 1.2345},
+}  # fmt: skip
+
+
+@on(desk, phone)
+def test_every_value_can_be_typed(widget, look, open_page: OpenPage):
+    """Also that of what is dragged; and the numbers are Python's."""
+    _, index, _, _, compute = WIDGETS[widget]
+    page = open_page(look)
+    own = page.locator(".mb-widget").nth(index)
+    for name, value in TYPED[widget].items():
+        box = own.locator(f"[data-box={name}]")
+        box.fill(str(value).replace("-", "−"))
+        box.press("Enter")
+        assert box.evaluate("box => box === document.activeElement")
+    frame(page)
+    ranges = own.locator("input[type=range]")
+    assert {one.get_attribute("data-name") for one in ranges.all()} == set(TYPED[widget])
+    expected = compute(**TYPED[widget])
+    shown = {each.get_attribute("data-name"): each for each in own.locator("data").all()}
+    assert set(shown) == set(expected)
+    for name, number in shown.items():
+        value = float(number.get_attribute("value"))
+        assert value == pytest.approx(expected[name], rel=1e-6, abs=1e-9), name
+    for name, value in TYPED[widget].items():
+        assert own.locator(f"[data-box={name}]").input_value().replace("−", "-") == str(value)
+
+
+BOXED = [*MOVED, *(f"chapters/{name}.html" for name in ("two_layer_net", "omniglot", "world"))]
+
+
+@at(*(kind(name) for name in BOXED for kind in (desk, phone)))
+def test_a_box_takes_what_its_slider_says_and_answers_the_rest_in_a_sentence(look, open_page):
+    page = open_page(look)
+    sliders = page.locator(".mb-slider")
+    assert sliders.count() == page.locator(".mb-widget input[type=range]").count() > 0
+    for slider in sliders.all():
+        dial, box, refusal = (
+            slider.locator(part) for part in ("input[type=range]", ".mb-box", ".mb-refusal")
+        )
+        size = box.bounding_box()
+        assert size["width"] >= 44 and size["height"] >= 44
+        assert re.search(r"\w{3}.*: type a value$", box.get_attribute("aria-label"))
+        said = []
+        for key in ("Home", "End"):
+            dial.focus()
+            page.keyboard.press(key)
+            frame(page)
+            said.append(box.input_value())
+        assert said[0] != said[1] == dial.get_attribute("aria-valuetext")
+        page.keyboard.press("Tab")
+        assert box.evaluate("box => box === document.activeElement")
+        for text, kept in (("many", 1), ("", 1), (said[0], 0), ("1e9", 0), (said[1], 1)):
+            box.fill(text)
+            box.press("Enter")
+            frame(page)
+            assert dial.get_attribute("aria-valuetext") == box.input_value() == said[kept]
+            answer = refusal.inner_text()
+            if text in said:
+                assert answer == "" and box.get_attribute("aria-invalid") is None
+            else:
+                assert f"“{text}” is not " in answer and answer.endswith(f"; {said[kept]} stays.")
+                assert refusal.get_attribute("role") == "alert" and box.get_attribute(
+                    "aria-invalid"
+                )
+    fits = "document.documentElement.scrollWidth <= innerWidth"
+    assert page.evaluate(fits)
+
+
+@at(desk("chapters/hardness.html"))
+def test_half_a_sample_is_refused(look, open_page: OpenPage):
+    page = open_page(look)
+    box = page.locator("[data-box=m]").first
+    kept = box.input_value()
+    box.fill("50,5")
+    box.press("Enter")
+    assert (
+        "is not a whole number from 10 to 10000"
+        in page.locator(".mb-refusal:not(:empty)").inner_text()
+    )
+    assert box.input_value() == kept
 
 
 @at(desk("chapters/hardness.html"))
@@ -330,7 +454,7 @@ def frame(page) -> None:
 
 # Widget, handle: the traits that it moves, and whether to the right and up they grow.
 HANDLES = {
-    ("hardness", 0): {"rho_hard": (1, 0)},
+    ("hardness", 0): {"rho_hard": (1, 0)},  # of its slider, which is turned
     ("geography", 0): {"R": (1, 1)},
     ("geography", 1): {"r_hard": (1, 0)},
     ("geography", 2): {"r_easy": (1, 0)},
@@ -406,7 +530,7 @@ def test_outside_the_theory_the_picture_is_shaded_and_says_so(look, open_page: O
     page = open_page(look)
     own = page.locator(".mb-widget").first
     for hard, easy, shaded, diverges in ((0.1, 0.9, 0, 0), (0.5, 0.4, 1, 0), (1.0, 0.3, 1, 1)):
-        places = [0.5, 0.5, 0.5, (hard - 0.01) / 0.99, (easy - 0.01) / 0.99, 0.5]
+        places = [0.5, 0.5, 0.5, (1 - hard) / 0.99, (1 - easy) / 0.99, 0.5]
         page.evaluate(PLAY, [0, [places]])
         said = own.locator(".mb-sentence").inner_text()
         assert own.locator(".mb-outside").count() == shaded == ("the easier ones" in said)

@@ -203,7 +203,7 @@ def test_a_lineage_run_stops_and_goes_on_as_if_it_had_not(characters, tmp_path, 
     assert training.finished(cells[0], characters, tmp_path, 30)
     assert not training.finished(cells[0], characters, tmp_path)
     rest = training.train(cells, characters, folder=tmp_path, **how)
-    assert torch.equal(rest.theta, whole.theta) and torch.equal(rest.curve, whole.curve)
+    assert torch.equal(rest.theta, whole.theta) and torch.equal(rest.history, whole.history)
 
 
 def test_checkpoints_of_round_numbers_stay(characters, tmp_path, monkeypatch):

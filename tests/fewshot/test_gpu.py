@@ -25,7 +25,7 @@ def test_graphs_give_what_their_steps_give(images, settings, request, monkeypatc
     )  # fmt: skip
     plain = quietly(group(settings), held, dtype=torch.float64)
     torch.testing.assert_close(recorded.theta, plain.theta, rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(recorded.curve, plain.curve, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(recorded.history, plain.history, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("images", "settings"), CASES)
@@ -49,4 +49,4 @@ def test_on_a_gpu_a_run_that_goes_on_has_the_same_bits(characters, tmp_path):
     quietly(group(dataclasses.replace(LONGER, iterations=30)), held, folder=tmp_path)
     continued = quietly(group(LONGER), held, folder=tmp_path)
     assert torch.equal(continued.theta, whole.theta)
-    assert torch.equal(continued.curve, whole.curve)
+    assert torch.equal(continued.history, whole.history)

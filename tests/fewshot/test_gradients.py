@@ -104,7 +104,7 @@ def test_scales_and_shifts_may_stay_out_of_the_inner_loop(network, algorithm):
 def test_threads_share_out_the_same_gradient(network, algorithm):
     theta, images, episodes = case(network, 1)
     with ThreadPoolExecutor(2) as team:
-        outcomes = learners.spread(
+        outcomes = learners.parallel_gradients(
             learners.Learner(algorithm), network, theta, images, [episodes], team
         )
     found = sum(each.gradient[0] for each in outcomes)
@@ -176,7 +176,7 @@ def test_hessian_is_symmetric():
     passes.cross_entropy(tape, logits, tasks.labels(3, 2))
     passes.backward(network, theta, tape, 1)
     u, v = torch.randn(2, 1, network.size, dtype=theta.dtype)
-    h_u, h_v = (curvature.hessian_vector(network, theta, tape, each, 1) for each in (u, v))
+    h_u, h_v = (curvature.hessian_vector_product(network, theta, tape, each, 1) for each in (u, v))
     torch.testing.assert_close((u * h_v).sum(), (v * h_u).sum(), rtol=1e-10, atol=1e-12)
 
 

@@ -164,7 +164,7 @@ def test_the_command_exports_a_checkpoint(cell, characters, tmp_path, monkeypatc
     trained = training.train([cell], characters, folder=tmp_path / cell.label, progress=False)
     stated = [
         part
-        for name, value in settings.particulars.items()
+        for name, value in settings.metadata.items()
         for part in (f"--{name.replace('_', '-').replace('targets', 'queries')}", str(value))
     ]
     given = ["export", "omniglot", *stated, "--setting", settings.setting, "--seed", "3"]

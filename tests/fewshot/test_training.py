@@ -56,7 +56,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path):
 
 def test_training_lowers_the_loss(characters):
     settings = dataclasses.replace(SMALL, iterations=100, filters=8, outer_rate=1e-2)
-    curve = quietly([Cell(settings, 0)], characters).curve[0]
+    curve = quietly([Cell(settings, 0)], characters).history[0]
     mean = curve[:, :, 1].sum(1) / curve[:, :, 0].sum(1)
     assert mean[-1] < 0.7 * mean[0]
     assert (curve[:, :, 0].sum(1) == 25 * settings.tasks).all()
@@ -73,7 +73,7 @@ def test_a_finished_run_goes_on_to_more_iterations(characters, tmp_path, whole):
     quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
     continued = quietly([Cell(LONGER, 0)], characters, folder=tmp_path)
     assert torch.equal(continued.theta, whole[0].theta)
-    assert torch.equal(continued.curve, whole[0].curve)
+    assert torch.equal(continued.history, whole[0].history)
     with pytest.raises(checkpoints.CheckpointError, match="iteration 75, past the 30"):
         quietly([Cell(SMALL, 0)], characters, folder=tmp_path)
 
@@ -137,7 +137,7 @@ def test_checkpoints_are_plain(characters, tmp_path):
 
 def test_the_number_of_threads_changes_no_bit(characters):
     one, two = (quietly([Cell(SMALL, 0)], characters, threads=count) for count in (1, 2))
-    assert torch.equal(one.theta, two.theta) and torch.equal(one.curve, two.curve)
+    assert torch.equal(one.theta, two.theta) and torch.equal(one.history, two.history)
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
@@ -154,7 +154,7 @@ def test_runs_trained_as_groups_are_the_runs_trained_singly(characters, algorith
         # Adam's first steps are the signs of the gradient: a near-zero one may flip
         loose = {"rtol": 1e-3, "atol": 2e-2 if optimiser == "adam" else 1e-5}
         torch.testing.assert_close(together.theta[row : row + 1], alone.theta, **loose)
-        torch.testing.assert_close(together.curve[row : row + 1], alone.curve, **loose)
+        torch.testing.assert_close(together.history[row : row + 1], alone.history, **loose)
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "nal"])
@@ -163,13 +163,15 @@ def test_mixed_shapes_train_as_groups_without_padding(pictures, algorithm):
     settings = dataclasses.replace(MIXED, algorithm=algorithm, outer_rate=0.1)
     cells = [Cell(dataclasses.replace(settings, p=p), seed) for seed, p in ((0, 0.5), (1, 0.3))]
     together = quietly(cells, pictures, grouped=True, dtype=torch.float64)
-    assert (together.curve[:, 0, :, 0] > 0).all()  # both kinds were drawn in each run
+    assert (together.history[:, 0, :, 0] > 0).all()  # both kinds were drawn in each run
     for row, cell in enumerate(cells):
         alone = quietly([cell], pictures, grouped=False, dtype=torch.float64)
         torch.testing.assert_close(
             together.theta[row : row + 1], alone.theta, rtol=1e-8, atol=1e-10
         )
-        torch.testing.assert_close(together.curve[row : row + 1], alone.curve, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            together.history[row : row + 1], alone.history, rtol=1e-3, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -240,13 +242,13 @@ def test_other_tasks_are_another_run(characters, tmp_path, monkeypatch):
 def test_cells_of_a_group_are_kept_one_by_one(characters, tmp_path):
     cells = [Cell(SMALL, seed) for seed in (0, 1)]
     together = quietly(cells, characters, grouped=True)
-    for one in together.apart():
+    for one in together.unbatch():
         folder = tmp_path / one.cells[0].label
         assert not training.finished(one.cells[0], characters, folder)
         training.keep(one, characters, folder)
         assert training.finished(one.cells[0], characters, folder)
         found = quietly(list(one.cells), characters, folder=folder)
-        assert torch.equal(found.theta, one.theta) and torch.equal(found.curve, one.curve)
+        assert torch.equal(found.theta, one.theta) and torch.equal(found.history, one.history)
         assert found.seconds > one.seconds - 1e-3 > 0
 
 

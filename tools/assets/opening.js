@@ -32,7 +32,7 @@ const el = enliven(({ model, el }) => mount({
   el,
   title: "Two tasks: the initializations of NAL and MAML, and what one step leaves",
   size: [{ name: "opening", width: 460, height: 170 }],
-  sliders: [{ name: "rho_hard", label: "hardness of the hard task, <i>ρ</i><sub>H</sub> (1: as easy as the other)", min: 0.01, max: 1, step: 0.01 }],
+  sliders: [{ name: "rho_hard", label: "hardness of the hard task, <i>ρ</i><sub>H</sub> from 1 (as easy as the other) to 0.01", min: 0.01, max: 1, step: 0.01, turned: true }],
   draw: picture,
 }), model, document.getElementById("opening"));
 if (!still) {

@@ -19,7 +19,7 @@ import torch
 
 from mamlbook.fewshot.data import decode, pictures
 from mamlbook.fewshot.data.decode import DataError
-from mamlbook.records import replace
+from mamlbook.records import write_atomic
 
 
 @dataclass(frozen=True)
@@ -131,26 +131,26 @@ def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
         raise DataError(f"There is no data set {name!r}; choose one of {', '.join(SOURCES)}.")
     source = SOURCES[name]
     cache = _cache()
-    held = _from_cache(source, cache)
-    if held is None:
+    dataset = _from_cache(source, cache)
+    if dataset is None:
         files = _find(source, cache)
-        held = source.decode(files)
-        if held.digest != source.digest:
+        dataset = source.decode(files)
+        if dataset.digest != source.digest:
             listed = " and ".join(str(file) for file in files)
             raise DataError(
-                f"{listed} decode to other images than {name}'s (digest {held.digest[:12]}..., "
+                f"{listed} decode to other images than {name}'s (digest {dataset.digest[:12]}..., "
                 f"expected {source.digest[:12]}...); download them again."
             )
         try:
-            _to_cache(source, cache, held)
+            _to_cache(source, cache, dataset)
         except OSError as error:  # no home, a read-only one, a full disk
             warnings.warn(
                 f"The images of {name} are not kept in {cache} ({error.strerror}), so each "
                 "command decodes them again.",
                 stacklevel=2,
             )
-    images = torch.from_numpy(held.images).to(device)
-    return ImageSet(name, images, held.classes, held.groups, held.digest)
+    images = torch.from_numpy(dataset.images).to(device)
+    return ImageSet(name, images, dataset.classes, dataset.groups, dataset.digest)
 
 
 def from_folder(
@@ -278,16 +278,16 @@ def _from_cache(source: Source, cache: Path) -> decode.Decoded | None:
         return None
 
 
-def _to_cache(source: Source, cache: Path, held: decode.Decoded) -> None:
+def _to_cache(source: Source, cache: Path, dataset: decode.Decoded) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     stored = {
-        "digest": held.digest,
-        "sha256": _sha256(held.images),
-        "classes": held.classes,
-        "groups": held.groups,
+        "digest": dataset.digest,
+        "sha256": _sha256(dataset.images),
+        "classes": dataset.classes,
+        "groups": dataset.groups,
     }
-    replace(cache / f"{source.name}.npy", decode.npy(held.images))
-    replace(cache / f"{source.name}.json", json.dumps(stored, ensure_ascii=False).encode())
+    write_atomic(cache / f"{source.name}.npy", decode.npy(dataset.images))
+    write_atomic(cache / f"{source.name}.json", json.dumps(stored, ensure_ascii=False).encode())
 
 
 def _sha256(images: np.ndarray) -> str:

@@ -193,10 +193,10 @@ def fit(
     optimiser: Optimiser = lambda leaves: torch.optim.Adam(leaves, 1e-3),
 ) -> Weights:
     """The weights after an outer step, by the mean gradient, on each batch of tasks."""
-    return deque(course(algorithm, weights, batches, optimiser), maxlen=1)[0]
+    return deque(history(algorithm, weights, batches, optimiser), maxlen=1)[0]
 
 
-def course(
+def history(
     algorithm: Algorithm, weights: Weights, batches: Iterable[list[Task]], optimiser: Optimiser
 ) -> Iterator[Weights]:
     """The weights at first and after each outer step of `fit`: the same tensors, changed in place

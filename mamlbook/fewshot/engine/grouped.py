@@ -37,8 +37,8 @@ class GroupedStep:
         self.images, self.tasks = images, tasks
         self.captured: dict[tuple, _Captured] = {}
 
-    def block(self, drawn: Drawn, steps: range, course: torch.Tensor) -> None:
-        """Update the runs on these steps of the tasks drawn for a block; add to their course
+    def block(self, drawn: Drawn, steps: range, history: torch.Tensor) -> None:
+        """Update the runs on these steps of the tasks drawn for a block; add to their history
         (R, 2, 3)."""
         flags = np.stack([own for own, *_ in drawn])
         families = [_stack(kind) for kind in zip(*(pair for _, *pair in drawn), strict=True)]
@@ -62,7 +62,7 @@ class GroupedStep:
                 indices += [next_.support, next_.query]
             order = np.argsort(np.concatenate(kinds)).reshape(own.shape)
             moved = [self._to(array) for array in (order, own.astype(np.int64))]
-            course += self._run(tuple(shapes), len(runs), [*moved, *runs, *indices])
+            history += self._run(tuple(shapes), len(runs), [*moved, *runs, *indices])
 
     def _to(self, array: np.ndarray) -> torch.Tensor:
         """On the device of the images, without waiting for it."""
@@ -114,7 +114,7 @@ class _Captured:
     """A step as a CUDA graph over its own copies of the input tensors.
 
     It works in the memory of the graph `known`, if there is one: they never run at once, and an
-    output is added to the course before the next begins.
+    output is added to the history before the next begins.
     """
 
     def __init__(

@@ -101,11 +101,15 @@ def outer_gradient(
     twentieth of a step's time on a CPU.
     """
     shape, sets, how = episodes.shape, len(theta), {"convolution": convolution}
-    hard, soft = (labels(shape.ways, count, theta.device) for count in (shape.shots, shape.queries))
+    support_labels, query_labels = (
+        labels(shape.ways, count, theta.device) for count in (shape.shots, shape.queries)
+    )
     if learner.algorithm == "nal":
         both = torch.cat((episodes.support, episodes.query), 1)
         x = inputs(images, both, theta.dtype)
-        loss, accuracy, tape = _losses(network, theta, x, torch.cat((hard, soft)), shape, **how)
+        loss, accuracy, tape = _losses(
+            network, theta, x, torch.cat((support_labels, query_labels)), shape, **how
+        )
         gradient = passes.backward(network, theta, tape, sets, **how)
         return Outcome(gradient, loss, accuracy)
 
@@ -113,7 +117,7 @@ def outer_gradient(
     x = inputs(images, episodes.support, theta.dtype)
     adapted, walks = theta, []
     for _ in range(learner.inner_steps):
-        _, _, tape = _losses(network, adapted, x, hard, shape, tangents=exact, **how)
+        _, _, tape = _losses(network, adapted, x, support_labels, shape, tangents=exact, **how)
         step = learner.step(network, passes.backward(network, adapted, tape, len(x), **how))
         walks.append((adapted, tape))
         adapted = adapted.repeat_interleave(len(x) // len(adapted), 0)
@@ -124,7 +128,7 @@ def outer_gradient(
     loss, accuracy, slopes = [], [], []
     for weights, query in zip(adapted.chunk(parts), episodes.query.chunk(parts), strict=True):
         y = inputs(images, query, theta.dtype)
-        loss_, accuracy_, walked = _losses(network, weights, y, soft, shape, **how)
+        loss_, accuracy_, walked = _losses(network, weights, y, query_labels, shape, **how)
         slopes.append(passes.backward(network, weights, walked, len(weights), **how))
         loss.append(loss_)
         accuracy.append(accuracy_)
@@ -134,7 +138,9 @@ def outer_gradient(
     for weights, tape in reversed(walks):
         into = slope.clone() if len(weights) == len(x) else _by_set(slope, sets)
         direction = learner.step(network, slope)
-        curved = curvature.hessian_vector(network, weights, tape, direction, len(weights), **how)
+        curved = curvature.hessian_vector_product(
+            network, weights, tape, direction, len(weights), **how
+        )
         slope = into.sub_(curved, alpha=learner.inner_rate)
     return Outcome(slope, torch.cat(loss), torch.cat(accuracy))
 
@@ -160,7 +166,7 @@ def adapt(
     return theta.expand(len(x), -1)
 
 
-def spread(
+def parallel_gradients(
     learner: Learner,
     network: Network,
     theta: torch.Tensor,

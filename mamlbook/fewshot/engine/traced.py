@@ -1,10 +1,10 @@
 """The outer gradient as a recorded graph, which runs outside the Python interpreter.
 
-The threads of `learners.spread` take turns at the interpreter between operations of a tenth of a
-millisecond, and in small networks a second thread gains nothing. The library's tracer records the
-operations of one call for tasks of one shape; from then on the graph calls the same operations
-with the same numbers, to the last bit, and no thread waits for another. The tracer is deprecated;
-the library has no other way to run a graph on a CPU without a compiler.
+The threads of `learners.parallel_gradients` take turns at the interpreter between operations of a
+tenth of a millisecond, and in small networks a second thread gains nothing. The library's tracer
+records the operations of one call for tasks of one shape; from then on the graph calls the same
+operations with the same numbers, to the last bit, and no thread waits for another. The tracer is
+deprecated; the library has no other way to run a graph on a CPU without a compiler.
 """
 
 import threading

@@ -213,9 +213,9 @@ def export(
         "sha256": hashlib.sha256(blob).hexdigest(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    records.replace(folder / f"{name}.safetensors", blob)
+    records.write_atomic(folder / f"{name}.safetensors", blob)
     text = json.dumps(card, indent=1, ensure_ascii=False, default=str) + "\n"
-    records.replace(folder / f"{name}.json", text.encode())
+    records.write_atomic(folder / f"{name}.json", text.encode())
     return folder / f"{name}.safetensors"
 
 

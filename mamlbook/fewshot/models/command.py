@@ -78,10 +78,10 @@ def export_classifier(
         out: the folder to write to.
     """
     settings = Omniglot(setting=setting, algorithm="nal-1", configuration=configuration)
-    held = images.load(settings.data)
+    dataset = images.load(settings.data)
     with training.single_threaded():
-        trained = fit(classifier, Cell(settings, seed), held)
-        print(models.export(trained, held, out, classifier=classifier))
+        trained = fit(classifier, Cell(settings, seed), dataset)
+        print(models.export(trained, dataset, out, classifier=classifier))
 
 
 def _export(
@@ -94,10 +94,10 @@ def _export(
         raise InputError(
             f"There is no checkpoint in {folder}; give the settings it was trained with, or --runs."
         )
-    held = images.load(settings.data)
+    dataset = images.load(settings.data)
     with training.single_threaded():
-        trained = training.at(cell, held, folder, max(kept) if iteration is None else iteration)
-        print(models.export(trained, held, out, commit=commit))
+        trained = training.at(cell, dataset, folder, max(kept) if iteration is None else iteration)
+        print(models.export(trained, dataset, out, commit=commit))
 
 
 def _labelled(folder: Path) -> list[tuple[Path, str]]:

@@ -53,12 +53,12 @@ class Trained:
         return self.state["theta"]
 
     @property
-    def curve(self) -> torch.Tensor:
+    def history(self) -> torch.Tensor:
         """(R, iterations / 25, 2, 3): for the easy and the hard tasks of 25 iterations their
         number and the sums of their losses and accuracies (MAML's after adaptation)."""
         return self.state["curve"]
 
-    def apart(self) -> list["Trained"]:
+    def unbatch(self) -> list["Trained"]:
         """The cells one by one, each with its share of the seconds."""
         return [
             Trained(
@@ -122,7 +122,7 @@ def train(
             block, end = start // BLOCK, min(total, (start // BLOCK + 1) * BLOCK)
             reached = run.block(start, end, team, asked)
             bar.update(reached - start)
-            bar.set_postfix_str(run.course(block))
+            bar.set_postfix_str(run.progress(block))
             start = reached
             due = time.monotonic() - saved >= save_every
             due = due or start == total or start % checkpoints.KEPT == 0 or bool(asked)
@@ -177,7 +177,7 @@ def at(cell: Cell, images: ImageSet, folder: Path, iteration: int) -> Trained:
 
 
 class _Run:
-    """Parameters, optimiser and course of R cells that train together."""
+    """Parameters, optimiser and history of R cells that train together."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class _Run:
             settings.iterations if settings.schedule == "cosine" else None,
         )
         blocks = -(-settings.iterations // BLOCK)
-        self.curve = torch.zeros(len(cells), blocks, 2, 3, device=device)
+        self.history = torch.zeros(len(cells), blocks, 2, 3, device=device)
         self.gradient: torch.Tensor | None = None  # the last outer one, (R, size)
         self.step = None
         if grouped:
@@ -232,18 +232,18 @@ class _Run:
             problem.training.draw(BLOCK * count, (seeds.tasks, block), self.images.device)
             for problem, seeds in zip(self.problems, self.seeds, strict=True)
         ]
-        course = self.curve[:, block]
+        history = self.history[:, block]
         steps = range(start - block * BLOCK, stop - block * BLOCK)
         if self.step is not None:
-            self.step.block(drawn, steps, course)
-            self._check(course[..., 1], f"iterations {start + 1} to {stop}")
+            self.step.block(drawn, steps, history)
+            self._check(history[..., 1], f"iterations {start + 1} to {stop}")
             return stop
         for step in steps:
             own = slice(step * count, (step + 1) * count)
             tasks = [(flags[own], easy[own], hard[own]) for flags, easy, hard in drawn]
-            self._singly(tasks, course, team)
+            self._singly(tasks, history, team)
             done = block * BLOCK + step + 1
-            self._check(course[..., 1], f"iteration {done}")
+            self._check(history[..., 1], f"iteration {done}")
             if asked:
                 return done
         return stop
@@ -273,7 +273,7 @@ class _Run:
     def _singly(
         self,
         tasks: list[tuple[np.ndarray, Episodes, Episodes]],
-        course: torch.Tensor,
+        history: torch.Tensor,
         team: Executor,
     ) -> None:
         gradient = torch.empty_like(self.optimiser.theta)
@@ -288,7 +288,7 @@ class _Run:
                 ]
                 batches = [each for each in batches if len(each.support)]
                 order = np.sort(flags)
-            outcomes = learners.spread(
+            outcomes = learners.parallel_gradients(
                 self.learner, self.network, theta, self.images, batches, team, traced_gradient
             )
             gradient[row] = sum(each.gradient[0] for each in outcomes) / len(flags)
@@ -301,7 +301,7 @@ class _Run:
                 ],
                 1,
             )
-            course[row].index_add_(0, which, seen.to(course.dtype))
+            history[row].index_add_(0, which, seen.to(history.dtype))
         self.optimiser.update(gradient)
         self.gradient = gradient
 
@@ -314,20 +314,20 @@ class _Run:
         ]
         return {"settings": trained, "data": self.digest, "device": self.source.images.device.type}
 
-    def course(self, block: int) -> str:
+    def progress(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""
-        number, _, accuracy = self.curve[:, block].sum(0).unbind(1)
+        number, _, accuracy = self.history[:, block].sum(0).unbind(1)
         means = (100 * accuracy / number).tolist()
         if all(problem.training.hard_probability == 0 for problem in self.problems):
             return f"{means[0]:.1f} %"
         return f"easy {means[0]:.1f} % hard {means[1]:.1f} %"
 
     def state(self, iteration: int) -> checkpoints.State:
-        return {**self.optimiser.state(), "curve": self.curve[:, : -(-iteration // BLOCK)]}
+        return {**self.optimiser.state(), "curve": self.history[:, : -(-iteration // BLOCK)]}
 
     def restore(self, state: checkpoints.State) -> None:
         curve = state.pop("curve")
-        self.curve[:, : curve.shape[1]] = curve.to(self.curve.device)
+        self.history[:, : curve.shape[1]] = curve.to(self.history.device)
         self.optimiser.restore(state)
 
 

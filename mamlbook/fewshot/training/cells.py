@@ -26,24 +26,26 @@ def train_group(
 ) -> list[Trained]:
     """Train cells that are alike, together, or continue them, until the outer step `until`;
     `out/LABEL/` keeps each."""
-    held = cells[0].settings.load(device)
+    dataset = cells[0].settings.load(device)
     folders = [out / label(cell, device) for cell in cells]
     found = [
-        training.finished(cell, held, folder, until)
+        training.finished(cell, dataset, folder, until)
         for cell, folder in zip(cells, folders, strict=True)
     ]
     # All of them, also those found: a group that is named by what is left would change its name
     # with each cell that is kept, and one that was cut between two would begin again.
     if found.count(False) > 1:
         folder = Path(f"{folders[0]}-and-{len(cells) - 1}")
-        whole = training.train(cells, held, folder=folder, until=until, progress=progress)
-        together = whole.apart()
+        whole = training.train(cells, dataset, folder=folder, until=until, progress=progress)
+        together = whole.unbatch()
         for one, folder, before in zip(together, folders, found, strict=True):
             if not before:
-                training.keep(one, held, folder)
+                training.keep(one, dataset, folder)
     progress = progress and found.count(False) == 1
     return [
-        training.train([cell], held, folder=folder, until=until, threads=threads, progress=progress)
+        training.train(
+            [cell], dataset, folder=folder, until=until, threads=threads, progress=progress
+        )
         for cell, folder in zip(cells, folders, strict=True)
     ]
 

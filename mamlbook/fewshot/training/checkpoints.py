@@ -17,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from mamlbook.errors import InputError
-from mamlbook.records import replace
+from mamlbook.records import write_atomic
 
 State = dict[str, torch.Tensor]
 KEPT = 2000  # a checkpoint of a multiple of so many iterations stays: the curve of accuracy
@@ -49,8 +49,8 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
         "run": identity,
     }
     stem = f"{checkpoint.iteration:08d}"
-    replace(folder / f"{stem}.safetensors", data)
-    replace(folder / f"{stem}.json", json.dumps(header, indent=1).encode())
+    write_atomic(folder / f"{stem}.safetensors", data)
+    write_atomic(folder / f"{stem}.json", json.dumps(header, indent=1).encode())
     for old in sorted(folder.glob("[0-9]*.json"))[:-2]:
         if int(old.stem) % KEPT == 0:
             continue

@@ -195,17 +195,17 @@ def descent(
     """Loss and accuracy (T, steps + 1) of each task's query set after 0, 1, ... inner steps."""
     shape = episodes.shape
     y = labels(shape.ways, shape.queries, theta.device)
-    courses = []
+    histories = []
     for piece in _pieces(episodes, theta.is_cuda):
-        weights, course = theta.expand(len(piece.support), -1), []
+        weights, history = theta.expand(len(piece.support), -1), []
         for step in range(steps + 1):
             if step:
                 weights = adapt(learner, network, weights, images, piece, 1)
             x = inputs(images, piece.query, theta.dtype)
             logits, tape = passes.forward(network, weights, x, shape.ways)
-            course.append(torch.stack(passes.cross_entropy(tape, logits, y), 1))
-        courses.append(torch.stack(course, 2))
-    loss, accuracy = torch.cat(courses).unbind(1)
+            history.append(torch.stack(passes.cross_entropy(tape, logits, y), 1))
+        histories.append(torch.stack(history, 2))
+    loss, accuracy = torch.cat(histories).unbind(1)
     return loss, accuracy
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 
-def outer(side: int, stride: int) -> int:
+def output_size(side: int, stride: int) -> int:
     """Side of the output for an input of side `side`."""
     return (side - 1) // stride + 1
 
@@ -42,7 +42,7 @@ class Direct:
 
     @staticmethod
     def forward(x: torch.Tensor, weights: torch.Tensor, stride: int) -> torch.Tensor:
-        pixels = x.shape[1] * outer(x.shape[2], stride) * outer(x.shape[3], stride)
+        pixels = x.shape[1] * output_size(x.shape[2], stride) * output_size(x.shape[3], stride)
         if len(x) * pixels <= Direct.SMALL * len(weights):
             return Gemm.forward(x, weights, stride)
         images = _nchw(x, len(weights))
@@ -83,7 +83,7 @@ class Gemm:
 
     @staticmethod
     def forward(x: torch.Tensor, weights: torch.Tensor, stride: int) -> torch.Tensor:
-        height, width = outer(x.shape[2], stride), outer(x.shape[3], stride)
+        height, width = output_size(x.shape[2], stride), output_size(x.shape[3], stride)
         rows = patches(x, stride).view(len(weights), -1, weights.shape[2])
         y = torch.bmm(rows, weights.mT)
         return y.view(x.shape[0], x.shape[1], height, width, -1)

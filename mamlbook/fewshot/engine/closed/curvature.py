@@ -28,7 +28,7 @@ from mamlbook.fewshot.engine.closed.convolution import Convolution, suited
 from mamlbook.fewshot.engine.network import BLOCKS, Network
 
 
-def hessian_vector(
+def hessian_vector_product(
     network: Network,
     theta: torch.Tensor,
     tape: Tape,

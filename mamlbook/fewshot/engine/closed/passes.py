@@ -26,7 +26,7 @@ from mamlbook.fewshot.engine.closed.blocks import (
     spread,
     unpool,
 )  # fmt: skip
-from mamlbook.fewshot.engine.closed.convolution import Convolution, columns, outer, suited
+from mamlbook.fewshot.engine.closed.convolution import Convolution, columns, output_size, suited
 from mamlbook.fewshot.engine.network import BLOCKS, Network
 
 
@@ -42,7 +42,7 @@ def forward(
 ) -> tuple[torch.Tensor, Tape]:
     """Logits (G, n, ways) of images (G, n, side, side, channels), and the tape.
 
-    `tangents`: keep what `hessian_vector` needs. `statistics`: normalise with these instead of
+    `tangents`: keep what `hessian_vector_product` needs. `statistics`: normalise with these, not
     the batch's own, for prediction only. Of the head only the first `ways` outputs exist.
     """
     if ways > network.outputs:
@@ -54,7 +54,7 @@ def forward(
     pooled, x = network.downsampling == "pooled", network.standardized(images)
     for index in range(BLOCKS):
         weights, scale, shift = parts[3 * index : 3 * index + 3]
-        high = outer(x.shape[2], network.stride)
+        high = output_size(x.shape[2], network.stride)
         shape = (*x.shape[:2], high, high, network.filters)
         scale, shift = expand(scale, groups), expand(shift, groups)
         given = None if statistics is None else statistics[index]
