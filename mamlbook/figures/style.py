@@ -1,7 +1,7 @@
 """The house style of every figure.
 
-NAL, MAML, hard and easy keep one colour through the whole book, chosen to stay apart for
-colour-blind readers and in grey; lines of a pair also differ in their dashes or markers.
+NAL, MAML, hard and easy keep one color through the whole book, chosen to stay apart for
+color-blind readers and in gray; lines of a pair also differ in their dashes or markers.
 """
 
 import io
