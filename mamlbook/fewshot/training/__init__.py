@@ -23,7 +23,7 @@ from mamlbook.errors import ComputationError, InputError, Stop, Stopped, stoppab
 from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.data.tasks import Episodes, Mixture, merge
 from mamlbook.fewshot.engine import learners
-from mamlbook.fewshot.engine.grouped import GroupedStep
+from mamlbook.fewshot.engine.grouped import Drawn, GroupedStep
 from mamlbook.fewshot.engine.network import BLOCKS
 from mamlbook.fewshot.engine.optimisers import Optimiser
 from mamlbook.fewshot.engine.traced import traced_gradient
@@ -207,6 +207,7 @@ class _Run:
         blocks = -(-settings.iterations // BLOCK)
         self.history = torch.zeros(len(cells), blocks, 2, 3, device=device)
         self.gradient: torch.Tensor | None = None  # the last outer one, (R, size)
+        self.ahead: dict[int, Drawn] = {}  # the tasks of the block that comes next
         self.step = None
         if grouped:
             self.step = GroupedStep(
@@ -228,14 +229,13 @@ class _Run:
         is not waited for within a block, the message names the block's iterations.
         """
         block, count = start // BLOCK, self.settings.tasks
-        drawn = [
-            problem.training.draw(BLOCK * count, (seeds.tasks, block), self.images.device)
-            for problem, seeds in zip(self.problems, self.seeds, strict=True)
-        ]
+        drawn = self.ahead.pop(block, None) or self._draw(block)
         history = self.history[:, block]
         steps = range(start - block * BLOCK, stop - block * BLOCK)
         if self.step is not None:
             self.step.block(drawn, steps, history)
+            if steps.stop == BLOCK:  # drawn while the device works, before it is waited for
+                self.ahead = {block + 1: self._draw(block + 1)}
             self._check(history[..., 1], f"iterations {start + 1} to {stop}")
             return stop
         for step in steps:
@@ -247,6 +247,14 @@ class _Run:
             if asked:
                 return done
         return stop
+
+    def _draw(self, block: int) -> Drawn:
+        """The tasks of each run for a block of iterations."""
+        count, device = BLOCK * self.settings.tasks, self.images.device
+        return [
+            problem.training.draw(count, (seeds.tasks, block), device)
+            for problem, seeds in zip(self.problems, self.seeds, strict=True)
+        ]
 
     def _check(self, losses: torch.Tensor, when: str) -> None:
         finite = losses.flatten(1).isfinite().all(1) & self.optimiser.theta.isfinite().all(1)
@@ -276,11 +284,11 @@ class _Run:
         history: torch.Tensor,
         team: Executor,
     ) -> None:
-        gradient = torch.empty_like(self.optimiser.theta)
+        gradient, device = torch.empty_like(self.optimiser.theta), self.images.device
         for row, (flags, easy, hard) in enumerate(tasks):
             theta = self.optimiser.theta[row : row + 1]
             if easy.shape == hard.shape:
-                batches, order = [merge(torch.from_numpy(flags), easy, hard)], flags
+                batches, order = [merge(torch.from_numpy(flags).to(device), easy, hard)], flags
             else:
                 batches = [
                     each[torch.from_numpy(np.flatnonzero(flags == kind))]
@@ -292,10 +300,10 @@ class _Run:
                 self.learner, self.network, theta, self.images, batches, team, traced_gradient
             )
             gradient[row] = sum(each.gradient[0] for each in outcomes) / len(flags)
-            which = torch.from_numpy(order.astype(np.int64))
+            which = torch.from_numpy(order.astype(np.int64)).to(device)
             seen = torch.stack(
                 [
-                    torch.ones(len(flags)),
+                    torch.ones(len(flags), device=device),
                     torch.cat([each.loss for each in outcomes]),
                     torch.cat([each.accuracy for each in outcomes]),
                 ],
