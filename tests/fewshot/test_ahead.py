@@ -1,5 +1,6 @@
 """What keeps a GPU from waiting, and its devices apart, checked without one."""
 
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -9,8 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mamlbook.fewshot import training
 from mamlbook.fewshot.data.tasks import Episodes, Family, Shape
 from mamlbook.fewshot.engine.grouped import GroupedStep
+from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.settings import Cifar, Omniglot
 from tests.fewshot.test_grouped import CASES, group
-from tests.fewshot.test_training import MIXED, SMALL
+from tests.fewshot.test_training import MIXED, SMALL, quietly
 
 
 class Operations(TorchDispatchMode):
@@ -61,6 +64,30 @@ def noted(function, name, done):
         return function(*args)
 
     return called
+
+
+@pytest.mark.parametrize("settings", [Omniglot(), Omniglot(configuration="text"), Cifar()])
+def test_every_weight_of_a_group_is_aligned(settings):
+    """In the vector that the grouped step trains, each matrix begins at 16 bytes in float32."""
+    network = settings.network
+    theta = network.aligned(torch.zeros(3, network.size))
+    for part in network.parts(theta):
+        if part.ndim == 3:
+            assert {each.storage_offset() % 4 for each in part} == {0}
+    assert {each.storage_offset() % 4 for each in theta} == {0}
+
+
+@pytest.mark.parametrize(("images", "settings"), CASES[1::2])
+def test_alignment_changes_no_result(images, settings, request, monkeypatch):
+    """Nor what a checkpoint holds: the padding stays zero and out of it."""
+    images, cells = request.getfixturevalue(images), group(replace(settings, filters=5))
+    assert cells[0].settings.network.size % 4
+    aligned = quietly(cells, images, grouped=True, dtype=torch.float64)
+    monkeypatch.setattr(Network, "aligned", lambda self, theta: theta)
+    plain = quietly(cells, images, grouped=True, dtype=torch.float64)
+    assert aligned.state.keys() == plain.state.keys()
+    for name, tensor in plain.state.items():
+        torch.testing.assert_close(aligned.state[name], tensor, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("images", "settings"), [("characters", SMALL), ("pictures", MIXED)])

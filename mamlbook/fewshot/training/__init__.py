@@ -197,6 +197,8 @@ class _Run:
             for cell, seeds in zip(cells, self.seeds, strict=True)
         ]
         theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
+        if grouped:
+            theta = self.network.aligned(theta)
         rates = torch.tensor([[cell.settings.rate] for cell in cells])
         self.optimiser = Optimiser(
             settings.optimiser,
@@ -331,12 +333,21 @@ class _Run:
         return f"easy {means[0]:.1f} % hard {means[1]:.1f} %"
 
     def state(self, iteration: int) -> checkpoints.State:
-        return {**self.optimiser.state(), "curve": self.history[:, : -(-iteration // BLOCK)]}
+        return {**self._own(), "curve": self.history[:, : -(-iteration // BLOCK)]}
 
     def restore(self, state: checkpoints.State) -> None:
         curve = state.pop("curve")
         self.history[:, : curve.shape[1]] = curve.to(self.history.device)
-        self.optimiser.restore(state)
+        for name, tensor in self._own().items():
+            tensor.copy_(state[name])
+
+    def _own(self) -> checkpoints.State:
+        """The optimiser's state, without what `Network.aligned` adds."""
+        size = self.network.size
+        return {
+            name: tensor[:, :size] if tensor.ndim else tensor
+            for name, tensor in self.optimiser.state().items()
+        }
 
 
 def _kind(cell: Cell) -> str:

@@ -127,4 +127,4 @@ def backward(
             d_weights = convolution.to_weights(block.x, d_z, network.stride, sets)
             d_x = convolution.to_input(d_z, weights, network.stride, block.x.shape)
         gradient += [collect(d_shift, sets), collect(d_scale, sets), d_weights]
-    return torch.cat([part.flatten(1) for part in reversed(gradient)], 1)
+    return network.joined(gradient[::-1], theta.shape[1])
