@@ -81,6 +81,7 @@ class Seeds:
 
     @classmethod
     def of(cls, seed: int) -> "Seeds":
+        """Those of a cell's seed; InputError if it is negative."""
         if seed < 0:
             raise InputError(f"The seed is {seed}; it must not be negative.")
         drawn = np.random.SeedSequence(seed).generate_state(4, np.uint32)
@@ -198,6 +199,7 @@ class Common(ABC):
 
     @property
     def learner(self) -> Learner:
+        """The algorithm, its inner loop, and the parameters that the inner loop adapts."""
         algorithm: Any = "nal" if self.algorithm.startswith("nal") else self.algorithm
         if algorithm in ADAPTED:
             algorithm = "maml"
@@ -249,14 +251,17 @@ class Omniglot(Common):
 
     @property
     def name(self) -> str:
+        """The setting, as the table names it."""
         return self.setting
 
     @property
     def network(self) -> Network:
+        """The network for images of this size and tasks of this many ways."""
         return Network(28, 1, 5, self.filters, self.downsampling, self.activation, self.head)
 
     @property
     def adaptation_steps(self) -> int:
+        """Inner steps in the evaluation."""
         return self.steps or self.inner_steps
 
     def problem(self, images: ImageSet, split: int) -> Problem:
@@ -366,10 +371,12 @@ class Cifar(Common):
 
     @property
     def name(self) -> str:
+        """The setting, as the table names it."""
         return f"p={self.p!r}"
 
     @property
     def network(self) -> Network:
+        """The network for images of this size and tasks of this many ways."""
         moments = (CIFAR_MEAN, CIFAR_STD) if self.standardized else ((), ())
         return Network(
             32, 3, 20, self.filters, self.downsampling, self.activation, self.head, *moments
@@ -377,6 +384,7 @@ class Cifar(Common):
 
     @property
     def adaptation_steps(self) -> int:
+        """Inner steps in the evaluation."""
         return self.steps or (5 if self.algorithm == "nal" else self.inner_steps)
 
     def problem(self, images: ImageSet, split: int) -> Problem:
@@ -477,6 +485,7 @@ class Folder(Common):
 
     @property
     def network(self) -> Network:
+        """The network for images of this size and tasks of this many ways."""
         channels = 3 if self.preparation == "rgb" else 1
         return Network(
             self.side, channels, self.ways, self.filters, self.downsampling, self.activation,
@@ -485,6 +494,7 @@ class Folder(Common):
 
     @property
     def adaptation_steps(self) -> int:
+        """Inner steps in the evaluation."""
         return self.steps or self.inner_steps
 
     @property

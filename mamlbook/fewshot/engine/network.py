@@ -55,6 +55,7 @@ class Network:
 
     @property
     def stride(self) -> int:
+        """Stride of the convolutions, in pixels."""
         return 2 if self.downsampling == "strided" else 1
 
     @property
@@ -83,6 +84,7 @@ class Network:
 
     @property
     def size(self) -> int:
+        """Number of parameters: the length of theta."""
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
     def parts(self, theta: torch.Tensor) -> list[torch.Tensor]:

@@ -9,11 +9,13 @@ import hashlib
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,10 +102,10 @@ def train(
     device = images.images.device
     run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped, dtype)
     total = min(until or cells[0].settings.iterations, cells[0].settings.iterations)
-    identity = run.identity
+    known = identity(cells, images)
     start, spent = 0, 0.0
     if folder is not None:
-        found = checkpoints.latest(folder, identity)
+        found = checkpoints.latest(folder, known)
         _check_length(found, total, folder)
         if found is not None:
             start, spent = found.iteration, found.seconds
@@ -130,7 +132,7 @@ def train(
                 saved = time.monotonic()
                 seconds = spent + saved - began
                 checkpoints.save(
-                    folder, checkpoints.Checkpoint(start, seconds, run.state(start)), identity
+                    folder, checkpoints.Checkpoint(start, seconds, run.state(start)), known
                 )
     if asked and start < total:
         kept = "nothing is kept" if folder is None else f"its checkpoint is in {folder}"
@@ -139,6 +141,18 @@ def train(
     run.warn_if_dead()
     state = {name: tensor.clone() for name, tensor in run.state(total).items()}
     return Trained(tuple(cells), state, spent + time.monotonic() - began, total)
+
+
+def identity(cells: list[Cell], images: ImageSet) -> dict[str, Any]:
+    """What a checkpoint of cells that train together must agree with: their settings and the tasks
+    that they draw, the digest of the data, the kind of device. How long they train is no part of
+    it, so that a run may be continued to more iterations."""
+    problems = [cell.settings.problem(images, Seeds.of(cell.seed).split) for cell in cells]
+    trained = [
+        {"cell": cell.label, "tasks": _digest(problem.training)}
+        for cell, problem in zip(cells, problems, strict=True)
+    ]
+    return {"settings": trained, "data": images.digest, "device": images.images.device.type}
 
 
 def untrained(cell: Cell) -> Trained:
@@ -151,7 +165,7 @@ def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
     """Write a finished cell's checkpoint, which `train` then finds in `folder`."""
     (cell,) = trained.cells
     done = checkpoints.Checkpoint(trained.iterations, trained.seconds, trained.state)
-    checkpoints.save(folder, done, _Run([cell], images, False).identity)
+    checkpoints.save(folder, done, identity([cell], images))
 
 
 def finished(cell: Cell, images: ImageSet, folder: Path, until: int | None = None) -> bool:
@@ -160,7 +174,7 @@ def finished(cell: Cell, images: ImageSet, folder: Path, until: int | None = Non
     Raises CheckpointError if it is past it.
     """
     total = min(until or cell.settings.iterations, cell.settings.iterations)
-    found = checkpoints.latest(folder, _Run([cell], images, False).identity)
+    found = checkpoints.latest(folder, identity([cell], images))
     _check_length(found, total, folder)
     return found is not None and found.iteration == total
 
@@ -170,7 +184,7 @@ def at(cell: Cell, images: ImageSet, folder: Path, iteration: int) -> Trained:
 
     Raises CheckpointError if there is none.
     """
-    found = checkpoints.latest(folder, _Run([cell], images, False).identity, iteration)
+    found = checkpoints.latest(folder, identity([cell], images), iteration)
     if found is None or found.iteration != iteration:
         raise checkpoints.CheckpointError(f"{folder} has no checkpoint of iteration {iteration}.")
     return Trained((cell,), found.state, found.seconds, iteration)
@@ -187,7 +201,7 @@ class _Run:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         _check_alike(cells)
-        self.cells, self.digest = cells, images.digest
+        self.cells = cells
         self.settings = settings = cells[0].settings
         self.network, self.learner = settings.network, settings.learner
         self.source, device = images, images.images.device
@@ -315,15 +329,6 @@ class _Run:
         self.optimiser.update(gradient)
         self.gradient = gradient
 
-    @property
-    def identity(self) -> dict:
-        """What a checkpoint must agree with; a run may be continued to more iterations."""
-        trained = [
-            {"cell": cell.label, "tasks": _digest(problem.training)}
-            for cell, problem in zip(self.cells, self.problems, strict=True)
-        ]
-        return {"settings": trained, "data": self.digest, "device": self.source.images.device.type}
-
     def progress(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""
         number, _, accuracy = self.history[:, block].sum(0).unbind(1)
@@ -414,7 +419,7 @@ def on_card(device: torch.device) -> AbstractContextManager:
 
 
 @contextmanager
-def single_threaded():
+def single_threaded() -> Iterator[None]:
     """One thread inside each operation: the tasks run in parallel, not the operations."""
     keep_memory()
     before = torch.get_num_threads()
