@@ -27,12 +27,13 @@ usage: python -m mamlbook COMMAND
   train omniglot|cifar  train and evaluate cells of Table 1 or 2, resumably; --help shows all
   train folder PATH     the same on a folder of class folders of your own pictures
   diagnose TABLE        whether MAML pays on the tasks in your own table; --help shows all
-  adapt MODEL FOLDER    adapt a trained network to pictures of your own, and name others
+  adapt MODEL FOLDER    adapt a trained network to pictures of your own, and classify others
   export omniglot|cifar write a trained cell as a model: weights and a card
   export classifier     train a plain classifier of Omniglot's characters; write it as a model
   verify                check every record against the code; cheap ones are computed again
   --version             the version of the package and, where it is known, the commit of its code
 """
+HELP = ("-h", "--help")
 
 
 def main(arguments: list[str]) -> int:
@@ -49,8 +50,11 @@ def main(arguments: list[str]) -> int:
         "export": export,
         "verify": verify,
     }
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in HELP:
         print(USAGE, end="")
+        return 0
+    if lines := _usage(arguments):
+        print("\n".join(lines))
         return 0
     if arguments == ["--version"]:
         known_as = records.commit()
@@ -77,6 +81,15 @@ def main(arguments: list[str]) -> int:
     except MemoryError as error:
         print(f"The memory is not enough; choose smaller counts. {error}".strip(), file=sys.stderr)
         return 1
+
+
+def _usage(arguments: list[str]) -> list[str]:
+    """What `COMMAND --help` prints for a command that has no settings of its own, or none yet."""
+    if len(arguments) != 2 or arguments[1] not in HELP or arguments[0] in ("diagnose", "adapt"):
+        return []
+    first, _, *lines = USAGE.splitlines()
+    own = [line for line in lines if line.split()[0] == arguments[0]]
+    return [first, "", *own] if own else []
 
 
 def known(kind: str, name: str, names) -> str:

@@ -41,7 +41,7 @@ def minima(objective: Loss, half_width: float, points: int = 61) -> tuple[np.nda
     """Every local minimum found in the square |w_k| <= half_width, the lowest first.
 
     The objective is computed on a grid of points x points; each grid point inside the square that
-    no neighbour undercuts starts a descent, polished by Newton's method on the gradient. Returns
+    no neighbor undercuts starts a descent, polished by Newton's method on the gradient. Returns
     the distinct minima (k, 2) and their values (k,). Raises NoMinimum if the grid holds none.
     """
     grid = square(half_width, points)
@@ -62,7 +62,7 @@ def minima(objective: Loss, half_width: float, points: int = 61) -> tuple[np.nda
 
 
 def lowest(objective: Loss, half_width: float, points: int = 61) -> np.ndarray:
-    """The global minimisers (k, 2) in the square: the first of `minima` and all that tie with it.
+    """The global minimizers (k, 2) in the square: the first of `minima` and all that tie with it.
 
     Symmetric tasks can have several; they come in the order of w1, then w2. Two minima tie when
     their values agree to 1e-9 of the range of values at the minima and the origin, which is more

@@ -1,4 +1,4 @@
-"""Logistic regression tasks with Gaussian inputs: losses, one-step risks, their minimisers.
+"""Logistic regression tasks with Gaussian inputs: losses, one-step risks, their minimizers.
 
 With x ~ N(0, rho I) every mean is one over the Gaussian scores <w, x> and <w*, x>.
 """
@@ -115,7 +115,7 @@ def sampled_losses(
 ) -> np.ndarray:
     """Draw f(w - alpha grad f_hat(w)) from its definition, w (d,) -> (draws,).
 
-    Each draw takes m new labelled points and the step with
+    Each draw takes m new labeled points and the step with
     grad f_hat(w) = 1/m sum_j x_j (sigmoid(<w, x_j>) - y_j). Its mean is what `adapted_loss`
     expands. Raises InputError as `adapted_loss` does, and for m = inf.
     """

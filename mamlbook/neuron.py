@@ -1,4 +1,4 @@
-"""One neuron in the plane (Section 4, M = 1, d = 2): losses, one-step adaptation, minimisers.
+"""One neuron in the plane (Section 4, M = 1, d = 2): losses, one-step adaptation, minimizers.
 
 Task i has inputs x ~ N(0, s_i I) and labels y = sigma(<w_i*, x>). Everything here is made of
 losses: objects with `loss`, `gradient` and `hessian`, each taking points w of shape (..., 2). A

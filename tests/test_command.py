@@ -50,6 +50,14 @@ SMALL = {
 }
 
 
+@pytest.mark.parametrize("command", ["list", "reproduce", "train", "export", "verify"])
+def test_a_command_alone_explains_itself(command, capsys):
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: python -m mamlbook") and f"\n  {command} " in said
+    assert "--version" not in said  # what another line of the whole usage has
+
+
 def test_list_shows_every_item(capsys):
     assert main(["list"]) == 0
     printed = capsys.readouterr().out

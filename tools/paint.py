@@ -24,7 +24,7 @@ from sphinx.util import logging
 
 from tools import HTML
 from tools.browser import REMEDY, chromium, launched, served, view
-from tools.drawings import light
+from tools.drawings import light, themed
 
 ASSETS = Path(__file__).parent / "assets"
 CACHE = HTML.parent / "formulas.json"
@@ -50,6 +50,8 @@ MATHJAX = re.compile(
     r"(\s*<script>window\.MathJax = .*?</script>)?\s*<script [^>]*mathjax/[^>]*></script>"
 )
 IMAGE = re.compile(r'<img (?![^>]*\b(?:width|height)=)([^>]*\bsrc="([^"]+\.svg)"[^>]*)>')
+CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.S)
+NUMBER = re.compile(r"(?<=\d) (?=[±%])|(?<=±) (?=\d)")
 SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt"[^>]*?\bheight="([\d.]+)pt"|<svg\b[^>]*?\bheight="([\d.]+)pt"[^>]*?\bwidth="([\d.]+)pt"')  # fmt: skip  # noqa: E501
 
 # The formulas of a page as MathJax sets them, and the rules of its style sheet.
@@ -110,7 +112,9 @@ def _paint(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     for path in (out / "_images").glob("*.svg"):
-        path.write_text(light(path.read_text(encoding="utf-8")), encoding="utf-8")
+        drawing = path.read_text(encoding="utf-8")
+        if "prefers-color-scheme" not in drawing:
+            path.write_text(themed(light(drawing)), encoding="utf-8")
     pages = [path for path in sorted(out.rglob("*.html")) if "_static" not in path.parts]
     for path in pages:
         html = path.read_text(encoding="utf-8")
@@ -167,7 +171,8 @@ def own_widgets(html: str) -> str:
 
 
 def sized(html: str, folder: Path) -> str:
-    """The page with the width and height of its figures, so that their place is kept."""
+    """The page with the width and height of its figures, so that their place is kept, each in a box
+    that scrolls on a phone; and no number in a table with its interval or percent sign broken."""
 
     def image(found: re.Match) -> str:
         file = folder / found[2]
@@ -176,9 +181,10 @@ def sized(html: str, folder: Path) -> str:
             return found[0]
         width, height = (size[1], size[2]) if size[1] else (size[4], size[3])
         pixels = [round(float(points) * 4 / 3) for points in (width, height)]
-        return f'<img width="{pixels[0]}" height="{pixels[1]}" {found[1]}>'
+        drawing = f'<img width="{pixels[0]}" height="{pixels[1]}" {found[1]}>'
+        return f'<span class="drawing">{drawing}</span>'
 
-    return IMAGE.sub(image, html)
+    return CELL.sub(lambda cell: NUMBER.sub("&#160;", cell[0]), IMAGE.sub(image, html))
 
 
 def set_formulas(

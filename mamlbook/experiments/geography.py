@@ -45,7 +45,7 @@ class Fig1:
 class Fig3:
     """Settings of Figure 3: R^2/r_hard and R^2/r_easy are stated, hardness, m and n are not.
 
-    Hardness and m are those of Figure 1. The empirical solutions are the minimisers (P41), (P43)
+    Hardness and m are those of Figure 1. The empirical solutions are the minimizers (P41), (P43)
     over as many tasks as C.1's SGD sees, with C.1's n1.
     """
 
@@ -227,7 +227,7 @@ def table3(settings: Table3) -> pd.DataFrame:
 
 
 def table3_theory(settings: Table3, m: int | None = None) -> pd.DataFrame:
-    """What Table 3's runs converge to, per-batch normalisation included, and its risk.
+    """What Table 3's runs converge to, per-batch normalization included, and its risk.
 
     `m` is the test's sample size, n2 unless given. Columns: algorithm, zeta, coordinate,
     test_error.

@@ -33,7 +33,7 @@ def tasks(settings: Fig8, rho_hard: float) -> list[Task]:
 
 
 def reach(settings: Fig8) -> float:
-    """Where to look for the minimisers t 1_d: |t| <= 1 + alpha sqrt(2 rho / (pi d)), largest rho.
+    """Where to look for the minimizers t 1_d: |t| <= 1 + alpha sqrt(2 rho / (pi d)), largest rho.
 
     |sigmoid - y| averages to at most 1 given x, so the mean step moves t by alpha E|<x, 1_d>| / d
     at most: from farther out the mean adapted point lies beyond both solutions.

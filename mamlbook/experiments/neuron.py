@@ -99,7 +99,7 @@ def two_groups(R: float, r_hard: float, r_easy: float, hard_variance: float) -> 
 def fig4(settings: Fig4) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Figure 4: the global minimisers of NAL (panels a, c) and of MAML (panels b, d).
 
-    Columns: panel, algorithm, w1, w2, nal_loss, maml_loss. Minimisers that tie have a row each.
+    Columns: panel, algorithm, w1, w2, nal_loss, maml_loss. Minimizers that tie have a row each.
     The arrays are those of `landscapes`.
     """
     return minimisers(settings), landscapes(settings)
@@ -181,8 +181,8 @@ class Sweep:
 def sweep(settings: Sweep) -> pd.DataFrame:
     """How the minimisers and the gain move with alpha and with the hard task's variance.
 
-    gain is the MAML loss of the NAL minimiser over that of the MAML minimiser, distance how far
-    the minimiser is from the hard task's optimum, alpha_L is alpha times the smoothness L over
+    gain is the MAML loss of the NAL minimizer over that of the MAML minimizer, distance how far
+    the minimizer is from the hard task's optimum, alpha_L is alpha times the smoothness L over
     the square. Where MAML has no minimum in the square its numbers are NaN. Columns: alpha,
     alpha_L, hard_variance, algorithm, w1, w2, nal_loss, maml_loss, distance, gain.
     """

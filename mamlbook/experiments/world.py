@@ -66,7 +66,7 @@ VARIANTS = ("convolutional", "latent-4", "thick-pen", "sgd", "logistic")
 class World:
     """The grid of the dials, with and without biases, and what is asked beside it.
 
-    The positions are taken from the centre outwards: first those that differ from the centre in
+    The positions are taken from the center outwards: first those that differ from the center in
     one dial, then the unseen ones and the variants, then those that differ in two dials and in
     three. Each is a cell, kept in the folder `world` of the results when it is done; a command that
     was cut goes on. So does one that finds a record of other positions, if its code and settings
@@ -85,7 +85,7 @@ class World:
     unseen_seed: int = 20261127
     """The seed of that draw, chosen with the rules and before any of them was run."""
     variants: tuple[str, ...] = VARIANTS
-    """Other networks, renderers, optimizers and losses, at the centre and at equal hardness."""
+    """Other networks, renderers, optimizers and losses, at the center and at equal hardness."""
     seeds: int = 5
     """Pairs of networks at every position."""
     tasks: int = 400
@@ -131,7 +131,7 @@ def unseen(settings: World) -> list[Place]:
 
 
 def places(settings: World) -> list[Place]:
-    """All cells, the centre first; the first `cells` of them are a balanced part."""
+    """All cells, the center first; the first `cells` of them are a balanced part."""
     grid = product(settings.hardnesses, settings.packings, settings.samples, settings.biases)
     by_turns: list[list[Place]] = [[], [], [], []]
     for hardness, packing, m, biased in grid:
@@ -143,7 +143,7 @@ def places(settings: World) -> list[Place]:
         for name in settings.variants
         for hardness in (CENTRE[0], 1.0)
     ]
-    # Of the cells that differ in two dials, those with the centre's m come first.
+    # Of the cells that differ in two dials, those with the center's m come first.
     by_turns[2].sort(key=lambda place: place.m != CENTRE[2])
     ordered = [*by_turns[0], *by_turns[1], *unseen(settings), *beside, *by_turns[2], *by_turns[3]]
     return ordered[: settings.cells]
@@ -153,10 +153,10 @@ def world(settings: World) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Rows of every pair of networks and part, and in arrays what a row has no room for.
 
     Columns: hardness, packing, m, biases, network, seed, part, gain, position, risk, theory.
-    Positions are coordinates along the hard centre, in units of its distance. The parts are
+    Positions are coordinates along the hard center, in units of its distance. The parts are
 
     - total: NAL's risk over MAML's; position and risk are MAML's; theory: the same ratio of two
-      linear models, MAML's with a rate along the hard centre and one across, NAL's with one along
+      linear models, MAML's with a rate along the hard center and one across, NAL's with one along
       its own direction (`learned_maml`, `learned_nal`);
     - position: what NAL's function costs with MAML's kernel, over MAML's risk; the position is
       NAL's; theory: NAL's solution with the rates that MAML learns;
@@ -220,7 +220,7 @@ def _before(settings: World) -> dict[Place, Measured]:
 
 
 def shipped() -> dict[str, np.ndarray]:
-    """The pair of seed 0 at the centre, to be shown at work in a page: pair_nal, pair_maml, the
+    """The pair of seed 0 at the center, to be shown at work in a page: pair_nal, pair_maml, the
     weights of all layers in float16, and pair_rate. Trained, or found trained."""
     path = _folder() / "pair.npz"
     if not path.exists():

@@ -81,6 +81,7 @@ class Seeds:
 
     @classmethod
     def of(cls, seed: int) -> "Seeds":
+        """Those of a cell's seed; InputError if it is negative."""
         if seed < 0:
             raise InputError(f"The seed is {seed}; it must not be negative.")
         drawn = np.random.SeedSequence(seed).generate_state(4, np.uint32)
@@ -110,7 +111,7 @@ class Common(ABC):
     inner_steps: int = 1
     """Inner steps of MAML in training, and at evaluation unless `steps` is given."""
     configuration: Configuration = "strided"
-    """What is chosen where the paper leaves a choice; each setting that is given wins over it."""
+    """What is chosen where the paper leaves a choice; a setting that is given overrides it."""
     optimiser: Literal["sgd", "adam"] | None = None
     """Of the outer loop; by default the configuration's, as for all settings without a value."""
     schedule: Literal["constant", "cosine"] | None = None
@@ -128,7 +129,7 @@ class Common(ABC):
     head: Literal["xavier", "zeros", "normal"] | None = None
     """Initialization of the head's weights: Xavier's, zeros, or N(0, 1) as Finn et al. (2017)."""
     validation: bool = False
-    """Hold out some training classes and evaluate on them: what a search for a rate may see."""
+    """Hold out some training classes and evaluate on them, to search for a rate."""
     steps: int | None = None
     """Adaptation steps at evaluation; by default those of training, for NAL the paper's."""
     evaluation_tasks: int = 500
@@ -198,6 +199,7 @@ class Common(ABC):
 
     @property
     def learner(self) -> Learner:
+        """The algorithm, its inner loop, and the parameters that the inner loop adapts."""
         algorithm: Any = "nal" if self.algorithm.startswith("nal") else self.algorithm
         if algorithm in ADAPTED:
             algorithm = "maml"
@@ -224,7 +226,7 @@ class Omniglot(Common):
     rotations: bool | None = None
     """Turn each class of a training task by a random multiple of 90 degrees."""
     conversion: Literal["grey", "binary"] | None = None
-    """From 105 x 105 to 28 x 28: greys with ink 255, or nearest pixels with ink 0."""
+    """From 105 x 105 to 28 x 28: grays with ink 255, or nearest pixels with ink 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -249,14 +251,17 @@ class Omniglot(Common):
 
     @property
     def name(self) -> str:
+        """The setting, as the table names it."""
         return self.setting
 
     @property
     def network(self) -> Network:
+        """The network for images of this size and tasks of this many ways."""
         return Network(28, 1, 5, self.filters, self.downsampling, self.activation, self.head)
 
     @property
     def adaptation_steps(self) -> int:
+        """Inner steps in the evaluation."""
         return self.steps or self.inner_steps
 
     def problem(self, images: ImageSet, split: int) -> Problem:
@@ -353,7 +358,7 @@ class Cifar(Common):
     hard_shots: int = 5
     """Shots of a hard task (the paper's body has 1)."""
     standardized: bool | None = None
-    """Subtract each colour's mean and divide by its standard deviation."""
+    """Subtract each color's mean and divide by its standard deviation."""
 
     data = "cifar100"
     preparation = "rgb"
@@ -366,10 +371,12 @@ class Cifar(Common):
 
     @property
     def name(self) -> str:
+        """The setting, as the table names it."""
         return f"p={self.p!r}"
 
     @property
     def network(self) -> Network:
+        """The network for images of this size and tasks of this many ways."""
         moments = (CIFAR_MEAN, CIFAR_STD) if self.standardized else ((), ())
         return Network(
             32, 3, 20, self.filters, self.downsampling, self.activation, self.head, *moments
@@ -377,6 +384,7 @@ class Cifar(Common):
 
     @property
     def adaptation_steps(self) -> int:
+        """Inner steps in the evaluation."""
         return self.steps or (5 if self.algorithm == "nal" else self.inner_steps)
 
     def problem(self, images: ImageSet, split: int) -> Problem:
@@ -422,7 +430,7 @@ SHARES = {"validation": 0.16, "test": 0.2}  # of one's own classes: those of min
 
 @dataclass(frozen=True)
 class Folder(Common):
-    """Images of one's own: N-way K-shot tasks of a folder of class folders, PNG or JPEG."""
+    """Your own images: N-way K-shot tasks of a folder of class folders, PNG or JPEG."""
 
     path: tyro.conf.Positional[Path] = field(kw_only=True)
     """Holds a folder of pictures for each class, or such folders in folders."""
@@ -441,15 +449,15 @@ class Folder(Common):
     outer_rate: float | None = None
     """Outer learning rate; by default 1e-3 for every algorithm."""
     validation: bool = False
-    """Leave the meta-test out: what a search for settings may see."""
+    """Leave the meta-test out, to search for settings."""
     steps: int | None = None
     """Adaptation steps at evaluation; by default the inner steps of training."""
     configuration: Configuration = "lineage"
-    """As for the tables; each setting that is given wins over it."""
+    """As for the tables; a setting that is given overrides it."""
     side: int = 32
     """Every picture is resized to so many pixels a side."""
     preparation: Preparation = "rgb"
-    """In colour, grey with dark ink as 255, or binary."""
+    """In color, gray with dark ink as 255, or binary."""
     validation_classes: int | None = None
     """Classes for validation; by default 16 %, but no fewer than the ways."""
     test_classes: int | None = None
@@ -477,6 +485,7 @@ class Folder(Common):
 
     @property
     def network(self) -> Network:
+        """The network for images of this size and tasks of this many ways."""
         channels = 3 if self.preparation == "rgb" else 1
         return Network(
             self.side, channels, self.ways, self.filters, self.downsampling, self.activation,
@@ -485,6 +494,7 @@ class Folder(Common):
 
     @property
     def adaptation_steps(self) -> int:
+        """Inner steps in the evaluation."""
         return self.steps or self.inner_steps
 
     @property

@@ -91,8 +91,15 @@ def rates(rows: pd.DataFrame) -> Figure:
         "markersize": 5,
     }
     handles = [
-        Line2D([], [], label="tasks drawn again", **style),
-        Line2D([], [], label="tasks given", linestyle="--", markerfacecolor="white", **style),
+        Line2D([], [], label=f"{NAMES[algorithm]}, tasks drawn again", **style),
+        Line2D(
+            [],
+            [],
+            label=f"{NAMES[algorithm]}, tasks given",
+            linestyle="--",
+            markerfacecolor="white",
+            **style,
+        ),
         Line2D([], [], color=GREY, linestyle=":", label="Theorem 3's bound"),
     ]
     if rows["theorem2"].notna().any():

@@ -20,7 +20,7 @@ SPLITS = {"train": "training", "test": "test"}
 
 
 def colour(algorithm: str) -> str:
-    """NAL's or MAML's, grey for an untrained network."""
+    """NAL's or MAML's, gray for an untrained network."""
     return COLOURS.get(algorithm.partition("-")[0], GREY)
 
 

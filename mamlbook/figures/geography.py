@@ -1,12 +1,20 @@
 """Figures of the chapter on task geography."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
-from mamlbook.figures.style import COLOURS, DASHES, GREY, MARKERS, NAMES, subplots
+from mamlbook.figures.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    MARKERS,
+    NAMES,
+    SIZES,
+    shades,
+    subplots,
+)
 
 GAINS = [1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100]
 
@@ -28,7 +36,7 @@ def fig1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
                 MARKERS[algorithm],
                 color=COLOURS[algorithm],
                 markeredgecolor="white",
-                markersize=10,
+                markersize=SIZES[algorithm],
                 label=NAMES[algorithm],
             )
         risks = part["excess_risk"]
@@ -148,8 +156,8 @@ def ratio_against_packing(rows: pd.DataFrame) -> Figure:
     `refined` is 1 + (rho_E/(rho_E + rho_H))^2 R^2/r_H, the limit of many samples.
     """
     figure, axes = subplots(height=3.4)
-    shades = mpl.colormaps["Oranges"](np.linspace(0.4, 0.95, rows["m"].nunique()))
-    for colour, (m, part) in zip(shades, rows.groupby("m"), strict=True):
+    colours = shades(rows["m"].nunique())
+    for colour, (m, part) in zip(colours, rows.groupby("m"), strict=True):
         axes.plot(part["packing"], part["gain"], color=colour)
         last = part.iloc[-1]
         axes.annotate(
@@ -213,13 +221,13 @@ def beyond(rows: pd.DataFrame) -> Figure:
         "abcd", grid.flat, BEYOND.items(), strict=True
     ):
         part = rows[rows["panel"] == panel]
-        shades = mpl.colormaps["Oranges"](np.linspace(0.45, 0.95, part["label"].nunique()))
-        for colour, (label, curve) in zip(shades, part.groupby("label", sort=False), strict=True):
+        colours = shades(part["label"].nunique())
+        for colour, (label, curve) in zip(colours, part.groupby("label", sort=False), strict=True):
             axes.plot(curve["at"], curve["gain"], color=colour, label=label)
         axes.axhline(1, color=GREY, linewidth=0.8)
         axes.set_title(f"({letter})  {title}")
         axes.set_xlabel(xlabel)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=9)
         if panel in ("n2", "steps"):
             axes.set_xscale("log")
     for axes in grid[:, 0]:

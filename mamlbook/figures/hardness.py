@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mamlbook.figures.style import COLOURS, DASHES, MARKERS, NAMES, subplots
+from mamlbook.figures.style import COLOURS, DASHES, MARKERS, NAMES, shades, subplots
 
 
 def fig2(rows: pd.DataFrame) -> Figure:
@@ -52,11 +52,12 @@ def _hardness_panels(rows: pd.DataFrame, draw) -> Figure:
         for height, task in ((1, "hard"), (-1, "easy")):
             left.axhline(height, color=COLOURS[task], linewidth=1, linestyle=":")
             left.annotate(
-                f"{task} task",
-                (0.99, height),
+                f"{task}\ntask",
+                (1, height),
                 xycoords=("axes fraction", "data"),
-                ha="right",
-                va="top" if height > 0 else "bottom",
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
                 color=COLOURS[task],
             )
         right.set_ylim(bottom=0)
@@ -76,35 +77,39 @@ def _lines(axes: Axes, part: pd.DataFrame, column: str, algorithm: str) -> None:
     axes.plot(part["rho_hard"], part[column], color=COLOURS[algorithm], linestyle=DASHES[algorithm])
 
 
+TOP = 0.55  # of the weights that are shown
+
+
 def task_weights(rows: pd.DataFrame) -> Figure:
     """The weight of a task in each solution, against its variance rho. Columns: rho, m, weight.
 
     m = 0 stands for NAL, whose weight is rho itself; m = inf for a full-gradient step.
     """
     figure, axes = subplots(height=3.0)
-    shades = iter((1.0, 0.7, 0.45))
+    strong_first = iter(shades(3)[::-1])
     for m, part in sorted(rows.groupby("m"), key=lambda group: -group[0] if group[0] else 0):
         name = "nal" if m == 0 else "maml"
-        label = r"NAL: $\rho$" if m == 0 else "MAML, full gradient" if m == np.inf else f"$m={m:g}$"
+        samples = "full gradient" if m == np.inf else f"$m={m:g}$"
+        label = r"NAL: $\rho$" if m == 0 else f"MAML, {samples}"
+        colour = COLOURS["nal"] if m == 0 else next(strong_first)
         axes.plot(
             part["rho"],
             part["weight"],
-            color=COLOURS[name],
+            color=colour,
             linestyle=DASHES[name],
-            alpha=1.0 if m == 0 else next(shades),
         )
-        last = part.iloc[-1]
+        last = part[part["weight"] < TOP].iloc[-1]
         axes.annotate(
             label,
             (last["rho"], last["weight"]),
             xytext=(4, 0),
             textcoords="offset points",
-            va="center",
-            color=COLOURS[name],
+            va="bottom" if m == np.inf else "top" if m == 0 else "center",
+            color=colour,
         )
-    axes.set_xlim(0, 1.28)
+    axes.set_xlim(0, 1.42)
     axes.set_xticks(np.linspace(0, 1, 6))
-    axes.set_ylim(0, 0.55)
+    axes.set_ylim(0, TOP)
     axes.set_xlabel(r"variance of the task's data, $\rho$   ($\alpha = 1$)")
     axes.set_ylabel("weight of the task")
     return figure
@@ -122,11 +127,11 @@ def risk_against_samples(rows: pd.DataFrame) -> Figure:
                 part["m"],
                 part["excess_risk"],
                 yerr=part["error"],
-                fmt="o",
-                color=COLOURS["maml"],
+                fmt=MARKERS["nal"],
+                color=COLOURS["nal"],
                 markersize=4,
                 capsize=2,
-                label="simulated from definition (P2), ± 2 standard errors",
+                label="NAL, simulated from definition (P2), ± 2 standard errors",
             )
         else:
             dashes = "-" if "definition" in source else ":"

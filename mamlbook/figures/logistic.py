@@ -4,9 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mamlbook.figures.hardness import fig2
-from mamlbook.figures.style import COLOURS, subplots
-
-SHADES = (0.35, 0.6, 1.0)
+from mamlbook.figures.style import COLOURS, GREY, shades, subplots
 
 
 def fig8(rows: pd.DataFrame) -> Figure:
@@ -19,9 +17,9 @@ def one_step(rows: pd.DataFrame) -> Figure:
     figure, axes = subplots(height=3.0)
     axes.axhline(-1, color=COLOURS["easy"], linewidth=1, linestyle=":")
     axes.annotate("easy task", (-1.4, -0.97), va="bottom", color=COLOURS["easy"])
-    looks = (("-", 0.4), ("-", 0.6), ("-", 1.0), ("--", 0.6))
-    for (alpha, part), (dashes, shade) in zip(rows.groupby("alpha"), looks, strict=True):
-        axes.plot(part["start"], part["end"], dashes, color=COLOURS["maml"], alpha=shade)
+    looks = zip("-" * 3 + ":", shades(4), strict=True)
+    for (alpha, part), (dashes, colour) in zip(rows.groupby("alpha"), looks, strict=True):
+        axes.plot(part["start"], part["end"], dashes, color=colour)
         last = part.iloc[-1]
         axes.annotate(
             rf"$\alpha={alpha:.3g}$",
@@ -29,7 +27,7 @@ def one_step(rows: pd.DataFrame) -> Figure:
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
-            color=COLOURS["maml"],
+            color=colour,
         )
     axes.set_xlabel("first coordinate of the initialization")
     axes.set_ylabel("first coordinate after one step")
@@ -46,10 +44,9 @@ def landscapes(curves: pd.DataFrame, minima: pd.DataFrame, drawn: pd.DataFrame) 
     figure, panels = subplots(1, len(sizes), height=3.3)
     for axes, alpha in zip(panels, sizes, strict=True):
         part = curves[curves["alpha"] == alpha]
-        for (rho, curve), shade in zip(part.groupby("rho_hard"), SHADES, strict=True):
+        for (rho, curve), colour in zip(part.groupby("rho_hard"), shades(3), strict=True):
             label = rf"$\rho_H={rho:g}$"
-            colour = COLOURS["maml"]
-            axes.plot(curve["t"], curve["excess_risk"], color=colour, alpha=shade, label=label)
+            axes.plot(curve["t"], curve["excess_risk"], color=colour, label=label)
         lowest = minima[minima["alpha"] == alpha]
         axes.plot(lowest["t"], lowest["excess_risk"], "o", color=COLOURS["maml"], markersize=6)
         points = drawn[drawn["alpha"] == alpha]
@@ -75,7 +72,7 @@ def landscapes(curves: pd.DataFrame, minima: pd.DataFrame, drawn: pd.DataFrame) 
         axes.set_title(rf"$\alpha = {alpha:.3g}$")
         axes.set_xlabel("first coordinate $t$ of the initialization")
         axes.set_ylim(0, 2.2 * lowest["excess_risk"].max())  # the valleys, not the slopes
-        axes.legend(fontsize=8, loc="upper center")
+        axes.legend(fontsize=9, loc="upper center")
     panels[0].set_ylabel("excess risk")
     return figure
 
@@ -86,7 +83,7 @@ def step_sizes(rows: pd.DataFrame) -> Figure:
     Columns: alpha, rho_hard, coordinate, gain.
     """
     figure, (left, right) = subplots(1, 2, height=3.2, sharex=True)
-    styles = ("#9ca3af", "#f0a36b", COLOURS["maml"], "#7f3300", "#111827")
+    styles = (GREY, *shades(3), "#111827")
     for (alpha, part), colour in zip(rows.groupby("alpha"), styles, strict=True):
         label = rf"$\alpha={alpha:.3g}$"
         left.plot(part["rho_hard"], part["coordinate"], color=colour)

@@ -42,7 +42,7 @@ fig6 = fig4
 
 
 def fig5(rows: pd.DataFrame, arrays: Arrays) -> Figure:
-    """Figure 5: the loss of each task, with the minimisers of NAL and MAML."""
+    """Figure 5: the loss of each task, with the minimizers of NAL and MAML."""
     figure, grid = subplots(2, 2, height=7.2, sharex=True, sharey=True)
     for task, (axes, panel) in enumerate(zip(grid.flat, "abcd", strict=True), 1):
         _surface(axes, arrays, f"task_{task}", "ab", only=task - 1)
@@ -117,7 +117,7 @@ def _plane(figure: Figure, grid: np.ndarray, kinds: tuple[str, ...]) -> None:
 
 
 def gain_over_settings(over_alpha: pd.DataFrame, over_variance: pd.DataFrame) -> Figure:
-    """How gain and minimiser move. Both are rows of mamlbook.experiments.neuron.sweep.
+    """How gain and minimizer move. Both are rows of mamlbook.experiments.neuron.sweep.
 
     Left `over_alpha`, a curve for each hard variance; right `over_variance`, one for each alpha.
     """

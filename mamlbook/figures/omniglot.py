@@ -105,7 +105,7 @@ ARM_NAMES = {
 
 
 def packing(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
-    """MAML's accuracy minus NAL's on hard tasks in each arm, a grey line for each permutation."""
+    """MAML's accuracy minus NAL's on hard tasks in each arm, a gray line for each permutation."""
     figure, panels = subplots(1, 2, height=3.1, sharey=True)
     splits = {"test": "tested on one hard alphabet", "test-5": "tested on five hard alphabets"}
     keyed = dict(

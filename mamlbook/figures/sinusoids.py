@@ -91,5 +91,5 @@ def live_errors(rows: pd.DataFrame) -> Figure:
     axes.set_xlabel("gradient steps on the support set")
     axes.set_ylabel("mean squared error")
     axes.set_ylim(0)
-    axes.legend()
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

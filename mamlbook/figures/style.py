@@ -1,7 +1,7 @@
 """The house style of every figure.
 
-NAL, MAML, hard and easy keep one colour through the whole book, chosen to stay apart for
-colour-blind readers and in grey; lines of a pair also differ in their dashes or markers.
+NAL, MAML, hard and easy keep one color through the whole book, chosen to stay apart for
+color-blind readers and in gray; lines of a pair also differ in their dashes or markers.
 """
 
 import io
@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
 from matplotlib.figure import Figure
 
 from mamlbook.records import write_atomic
@@ -21,6 +22,7 @@ COLOURS = {"nal": NAL, "maml": MAML, "hard": HARD, "easy": EASY}
 NAMES = {"nal": "NAL", "maml": "MAML"}
 DASHES = {"nal": "--", "maml": "-"}
 MARKERS = {"nal": "s", "maml": "o"}
+SIZES = {"nal": 11, "maml": 7}  # where both are at one place, both are seen
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 100,
@@ -70,6 +72,11 @@ def save(figure: Figure, path: Path) -> None:
     with house():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     write_atomic(path, buffer.getvalue())
+
+
+def shades(count: int, cmap: str = "Oranges") -> list[str]:
+    """`count` colors of one hue from pale to strong, each with a contrast of 3 or more to white."""
+    return [mpl.colors.to_hex(mpl.colormaps[cmap](at)) for at in np.linspace(0.65, 1.0, count)]
 
 
 def subplots(rows: int = 1, columns: int = 1, height: float = 3.0, **options):

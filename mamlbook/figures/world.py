@@ -86,7 +86,7 @@ def dials(
             if part == parts[-1]:
                 axes.set_xlabel(DIALS[dial])
         line[0].set_ylabel(names[part])
-    grid[0, 0].legend(fontsize=8)
+    grid[0, 0].legend(fontsize=9)
     return figure
 
 
@@ -141,14 +141,14 @@ def positions(networks: pd.DataFrame, minima: pd.DataFrame, dial: str) -> Figure
                   markeredgecolor="white", markersize=7, label=NAMES[name])  # fmt: skip
     for at, text, kind in ((0, "easy center", "easy"), (1, "hard center", "hard")):
         axes.axhline(at, color=COLOURS[kind], linewidth=0.8)
-        axes.annotate(text, (0.01, at), xycoords=("axes fraction", "data"), va="bottom",
-                      color=COLOURS[kind])  # fmt: skip
+        axes.annotate(text, (1, at), xycoords=("axes fraction", "data"), va="center",
+                      xytext=(4, 0), textcoords="offset points", color=COLOURS[kind])  # fmt: skip
     axes.set_xscale("log")
     plain_ticks(axes, "x")
     axes.set_ylim(-0.15, 1.15)
     axes.set_xlabel(DIALS[dial])
     axes.set_ylabel("position")
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -171,5 +171,5 @@ def biases(plain: pd.DataFrame, biased: pd.DataFrame) -> Figure:
         plain_ticks(axes, "x")
         axes.set_xlabel(DIALS[dial])
     grid[0].set_ylabel("position part")
-    grid[0].legend(fontsize=8)
+    grid[0].legend(fontsize=9)
     return figure

@@ -40,7 +40,7 @@ def draw_data(
 
 
 def empirical_nal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The minimiser (P41) of the NAL training loss (P3), for X (T, n, d) and y (T, n): shape (d,).
+    """The minimizer (P41) of the NAL training loss (P3), for X (T, n, d) and y (T, n): shape (d,).
 
     Raises InputError if the data leave a direction of w undetermined.
     """
@@ -50,7 +50,7 @@ def empirical_nal(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def empirical_maml(
     x_in: np.ndarray, y_in: np.ndarray, x_out: np.ndarray, y_out: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """The minimiser (P43) of the MAML training loss (P4), one inner step in each episode.
+    """The minimizer (P43) of the MAML training loss (P4), one inner step in each episode.
 
     Shapes: inner X (T, tau, n2, d), y (T, tau, n2); outer X (T, tau, n1, d), y (T, tau, n1);
     returns (d,). The adapted prediction X_out (w - alpha/n2 X_in' (X_in w - y_in)) is linear in w,
@@ -76,7 +76,7 @@ def sample_losses(
 ) -> np.ndarray:
     """Draw the random variable whose mean is F_m(w) of (P1): f_i(w - alpha grad f_hat_i(w)).
 
-    Each draw takes a new task, makes its gradient steps, each on m new labelled points and
+    Each draw takes a new task, makes its gradient steps, each on m new labeled points and
     f_hat = 1/(2m) ||X w - y||^2, and evaluates the task's population loss
     f_i(v) = 1/2 (v - w*)' Sigma (v - w*) + nu^2/2. Shape (draws,).
     """

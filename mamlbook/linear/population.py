@@ -41,7 +41,7 @@ def maml_solution(env: Environment, alpha: float, n2: float, steps: int = 1) -> 
 
 
 def excess_risk(env: Environment, w: np.ndarray, alpha: float, m: float, steps: int = 1) -> float:
-    """Excess risk of the initialisation w after inner steps on m samples, by Proposition 1.
+    """Excess risk of the initialization w after inner steps on m samples, by Proposition 1.
 
     E_m(w) = 1/2 sum_k p_k [ (w - mu_k)' Q_k^(m) (w - mu_k) + tr(Q_k^(m) C_k) ]
 

@@ -40,7 +40,7 @@ def sgd(
     the mean of the exact stochastic gradients of the MAML objective (P4),
         (I - alpha H_in) grad f_out(w - alpha grad f_in(w)),  H_in = X_in' X_in / n2;
     alpha = None is NAL: no inner step, and all n1 + n2 samples in its gradient. `emphasis` (k,)
-    weighs the families in that mean, the weights of a batch normalised to sum to 1 (C.1's
+    weighs the families in that mean, the weights of a batch normalized to sum to 1 (C.1's
     up-weighting has (zeta, 1)). All environments (of one dimension) and repeats run side by side.
     `rate` is the outer learning rate.
     Raises InputError for a step size or rate that is not positive, for what is no count (data are
@@ -75,7 +75,7 @@ def sgd(
 
 
 def expected_shares(env: Environment, emphasis: Sequence[float], batch: int) -> np.ndarray:
-    """What families weigh, on average, in a batch whose weights are normalised to sum to 1: (k,).
+    """What families weigh, on average, in a batch whose weights are normalized to sum to 1: (k,).
 
     E[ c_k e_k / sum_j c_j e_j ] over the multinomial counts c of the batch. Up-weighted SGD has
     the mean, hence the limit, of an environment with these weights.

@@ -14,7 +14,7 @@ TOGETHER = 20_000  # episodes drawn at a time
 def normal_equations(
     w_star: np.ndarray, outer: Data, inner: Data | None = None, alpha: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """H and h of every episode, such that (sum H) w = sum h at the minimiser of (P3) or (P4).
+    """H and h of every episode, such that (sum H) w = sum h at the minimizer of (P3) or (P4).
 
     NAL: H = S, h = S w* + X'z/n. MAML, with P = I - alpha S_in:
         H = P S_out P,   h = H w* + P (X_out'z_out/n1 - alpha S_out X_in'z_in/n2),
@@ -42,7 +42,7 @@ def trained(
     repeats: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Minimisers of the training losses (P3) (alpha = None) or (P4), shape (repeats, d).
+    """Minimizers of the training losses (P3) (alpha = None) or (P4), shape (repeats, d).
 
     Every repeat draws T tasks, and tau episodes of each with n1 outer and n2 inner samples; NAL
     takes n1 samples of each task, once. `tasks` is T, or the families (T,) of given tasks: then

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -83,6 +84,13 @@ class Claim:
         return self.judge.__name__
 
     @property
+    def kind(self) -> str:
+        """formula (a theorem or an equation), picture (a figure or a table) or words."""
+        if re.match(r"Proposition|Corollary|Theorem|\(P\d", self.reference):
+            return "formula"
+        return "picture" if re.match(r"Figure|Table", self.reference) else "words"
+
+    @property
     def preview(self) -> bool:
         """Whether the networks were trained with less than the paper's budget."""
         if not self.item:
@@ -140,9 +148,9 @@ def verdict(judged: Judged) -> str:
 
 
 def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
-    """A row for each claim: name, reference, claim, page, measured, paper, verdict, whether it is
-    of a preview, on what training it rests, how many checks there are, and lists of those that
-    failed and those that held."""
+    """A row for each claim: name, reference, claim, page, kind, measured, paper, verdict, whether
+    it is of a preview, on what training it rests, how many checks there are, and lists of those
+    that failed and those that held."""
     lines = []
     for each in all_claims:
         judged = each.judge()
@@ -152,6 +160,7 @@ def table(all_claims: Iterable[Claim]) -> pd.DataFrame:
                 "reference": each.reference,
                 "claim": each.says,
                 "page": each.page,
+                "kind": each.kind,
                 "measured": judged.measured,
                 "paper": judged.paper,
                 "verdict": verdict(judged),

@@ -73,7 +73,7 @@ class GainMap(anywidget.AnyWidget):
 
 
 class Landscapes(anywidget.AnyWidget):
-    """Four softplus neurons in the plane, one of them hard: both landscapes, both minimisers.
+    """Four softplus neurons in the plane, one of them hard: both landscapes, both minimizers.
 
     Traits: the variance `hard_variance` of the hard task's inputs and the inner learning rate
     `alpha`. Positions, other variances and first values are those of our Figure 4 (c, d).
@@ -153,7 +153,7 @@ def _sheet(images: np.ndarray) -> np.ndarray:
 
 
 def _png(pixels: np.ndarray) -> str:
-    """A data URL; eight greys are enough for drawings."""
+    """A data URL; eight grays are enough for drawings."""
     grey = pixels.shape[2] == 1
     picture = Image.fromarray(pixels[:, :, 0]).quantize(8) if grey else Image.fromarray(pixels)
     buffer = io.BytesIO()

@@ -24,7 +24,7 @@ function draw({ w1, w2, hard_variance, alpha }) {
   const mean = (key) => steps.reduce((sum, step) => sum + step[key], 0) / steps.length;
   const bars = axes({
     width: MAP[0], height: MAP[1], x: [0, steps.length], y: [0, 1.05 * Math.max(...steps.flatMap((s) => [s.before, s.after]))],
-    title: "each task’s loss: pale before its step, full after",
+    title: "each task’s loss, before (pale) and after",
     xticks: steps.map((_, i) => [i + 0.5, `task ${i + 1}`]),
   });
   steps.forEach((step, i) => {

@@ -91,7 +91,7 @@ function render({ model, el }) {
       strips.append(lettering({ class: `mb-word ${kind}`, x: 4, y: top + 32 }, kind));
       for (let i = 0; i < 6; i += 1) strips.append(glyph(pen, SHOWN.slice(6 * i, 6 * i + 6), rho, 46 + 62 * i, top, 56));
     });
-    strips.append(element("text", { class: "mb-title", x: 4, y: 13 }, "the same glyphs, with the ink of either kind of task"));
+    strips.append(element("text", { class: "mb-title", x: 4, y: 13 }, "the same glyphs in the ink of either task"));
 
     const plane = axes({
       ...size, x: [-0.7, 2], y: [-1.1, 1.1], xticks: [], yticks: [[0, ""]],

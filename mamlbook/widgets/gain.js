@@ -46,7 +46,7 @@ function draw({ x, packing, m, spread }, heat) {
     Array.from({ length: high - low + 1 }, (_, i) => [low + i, plain(10 ** (low + i))]);
   const map = axes({
     width: 420, height: 290, x: X, y: PACKING, xticks: powers(...X), yticks: powers(...PACKING),
-    title: "NAL’s excess risk over MAML’s: a stronger color is more", xlabel: "hardness ratio ρ_H / ρ_E", ylabel: "R² / r_H",
+    title: "NAL’s excess risk over MAML’s, strong: more", xlabel: "hardness ratio ρ_H / ρ_E", ylabel: "R² / r_H",
   });
   heat(map, m, spread);
   const edges = [];

@@ -128,7 +128,7 @@ function lettering(attributes, text) {
 
 /** Axes with ticks in a box of width x height; px and py map data to the picture, `at` maps back. */
 function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
-  const [left, right, top, bottom] = [44, 10, 22, xlabel ? 36 : 20];
+  const [left, right, top, bottom] = [48, 10, 22, xlabel ? 36 : 20];
   const scale = ([low, high], from, to) => (v) => from + ((v - low) / (high - low)) * (to - from);
   const px = scale(x, left, width - right);
   const py = scale(y, height - bottom, top);
@@ -150,7 +150,7 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   );
   if (ylabel)
     node.append(
-      lettering({ class: "mb-tick", transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, ylabel),
+      lettering({ class: "mb-tick", transform: `translate(14 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, ylabel),
     );
   if (xlabel)
     node.append(

@@ -62,7 +62,7 @@ def draw(pen: Pen, z: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bank:
-    """Latents (n, d) and images (n, pixels), centred and scaled: the contrast-one glyphs."""
+    """Latents (n, d) and images (n, pixels), centered and scaled: the contrast-one glyphs."""
 
     z: np.ndarray
     images: np.ndarray

@@ -22,7 +22,7 @@ STREAMS = ("train", "validate", "test", "body")
 def landscape(hardness: float, packing: float, d: int = 6, spread: float = 0.1) -> Environment:
     """Section 3.2 with rho_E = 1, rho_H = `hardness`, R^2/r_H = `packing`, r_E = `spread` R^2.
 
-    The hard centre (R, ..., R) has length one.
+    The hard center (R, ..., R) has length one.
     """
     R = d**-0.5
     return easy_and_hard(hardness, 1.0, R, R**2 / packing, spread * R**2, d)

@@ -100,7 +100,7 @@ def train(
 ) -> Weights:
     """Networks of NAL (no inner `rates`) or of MAML with inner learning rates (G,), G seeds.
 
-    NAL minimises the mean loss, 1/2 (h(x) - y)^2, on the query images as they come, MAML the same
+    NAL minimizes the mean loss, 1/2 (h(x) - y)^2, on the query images as they come, MAML the same
     after the inner step on the support images, through which its gradient passes. With `readout`
     the code stays as `body` left it and the readout alone is trained and adapted.
     """

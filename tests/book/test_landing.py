@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from tools import ROOT
-from tools.drawings import light
+from tools.drawings import light, themed
 from tools.notebooks import pages
 
 
@@ -33,7 +33,7 @@ def test_its_pictures_are_the_chapters_own(landing, book):
             if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == name
             for output in cell.outputs
         ]
-        assert (book / source).read_text(encoding="utf-8") == light(svg)
+        assert (book / source).read_text(encoding="utf-8") == themed(light(svg))
 
 
 def test_the_score_is_on_it_and_the_verdict_is_the_second_page(landing):

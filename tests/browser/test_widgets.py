@@ -429,23 +429,44 @@ def test_a_minimum_outside_the_picture_is_not_shown(look, open_page: OpenPage):
     assert frame.locator(".mb-dot.maml").count() == 0 < frame.locator(".mb-dot.nal").count()
 
 
+SETS = "input[type=range], .mb-choice, select"  # what a reader sets first
 LETTERS = """
-() => [...document.querySelectorAll(".mb-widget svg text")].filter((t) => t.textContent).map((t) => {
+() => [...document.querySelectorAll(".mb-widget svg text")].filter((t) => t.textContent && t.checkVisibility()).map((t) => {
   const picture = t.ownerSVGElement, scale = picture.getBoundingClientRect().width / picture.viewBox.baseVal.width;
   return [t.textContent, parseFloat(getComputedStyle(t).fontSize) * scale];
 })
 """  # noqa: E501
 
 
-@at(*(phone(f"chapters/{name}.html") for name in ("hardness", "geography", "world", "your_tasks")))
-def test_a_phone_shows_letters_of_eleven_pixels_and_the_conclusion_first(look, open_page):
+PHONED = ("hardness", "geography", "two_layer_net", "world", "your_tasks", "omniglot")
+CUT = """
+() => [...document.querySelectorAll(".mb-stage svg text")].filter((t) => {
+  const [word, picture] = [t, t.ownerSVGElement].map((e) => e.getBoundingClientRect());
+  return word.width && (word.right > picture.right + 1 || word.left < picture.left - 1);
+}).map((t) => t.textContent)
+"""
+
+
+@at(phone("intro.html"), *(phone(f"chapters/{name}.html") for name in PHONED))
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_shows_letters_of_eleven_pixels_and_the_conclusion_first(look, width, open_page):
+    """And no letter beyond its picture; the conclusion and the first slider in one view."""
     page = open_page(look)
+    page.set_viewport_size({"width": width, "height": 844})
     page.locator(".mb-widget .mb-sentence").first.wait_for()
-    letters = page.evaluate(LETTERS)
+    letters, cut = page.evaluate(LETTERS), page.evaluate(CUT)
+    frames = page.locator(".mb-frame:has(> .mb-sentence)").all()
+    places = [
+        [frame.locator(part).first.bounding_box() for part in ("> .mb-sentence", SETS)]
+        for frame in frames
+    ]
+    first = [frame.locator("label, button").first.bounding_box() for frame in frames]
+    page.set_viewport_size({"width": look.width, "height": 844})
     assert letters and min(size for _, size in letters) >= 10.9, min(letters, key=lambda t: t[1])
-    for frame in page.locator(".mb-frame:has(> .mb-sentence)").all():
-        first = frame.locator("label, button").first.bounding_box()
-        assert frame.locator("> .mb-sentence").bounding_box()["y"] < first["y"]
+    assert cut == []
+    for (sentence, sets), start in zip(places, first, strict=True):
+        assert sentence["y"] < start["y"]
+        assert sets["y"] + sets["height"] - sentence["y"] < 844
 
 
 def frame(page) -> None:

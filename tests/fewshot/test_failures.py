@@ -52,7 +52,7 @@ def test_training_ends_at_the_first_number_that_is_not_finite(characters, tmp_pa
         )
     assert not training.finished(cell, characters, tmp_path)
     for path in tmp_path.glob("*.safetensors"):
-        found = checkpoints.latest(tmp_path, training._Run([cell], characters, False).identity)
+        found = checkpoints.latest(tmp_path, training.identity([cell], characters))
         assert found.state["theta"].isfinite().all(), path
 
 

@@ -284,3 +284,14 @@ def test_unlike_cells_are_not_trained_together(characters):
 def test_paper_rates_are_the_default():
     assert Omniglot().rate == 1e-3 and Omniglot(algorithm="nal-10").rate == 1e-6
     assert Cifar(algorithm="nal").rate == 1e-6 and Cifar(outer_rate=0.5).rate == 0.5
+
+
+def test_to_look_for_a_checkpoint_no_run_is_set_up(characters, tmp_path, monkeypatch):
+    """What a checkpoint must agree with follows from the cells and the images alone."""
+    cell = Cell(dataclasses.replace(SETTINGS, iterations=25), 0)
+    trained = quietly([cell], characters, folder=tmp_path)
+    monkeypatch.setattr(training, "_Run", None)
+    assert training.finished(cell, characters, tmp_path)
+    assert torch.equal(training.at(cell, characters, tmp_path, 25).theta, trained.theta)
+    training.keep(trained, characters, tmp_path / "kept")
+    assert training.finished(cell, characters, tmp_path / "kept")

@@ -12,10 +12,10 @@
 // A page opened from a file may not fetch its neighbours: the search then lists titles alone.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
-// A formula too wide for its place scrolls, by the keyboard too; the others are no stops for it.
+// A formula or figure too wide for its place scrolls, by the keyboard too; the others are no stops for it.
 {
   const reach = () => {
-    const formulas = [...document.querySelectorAll("article .math, article mjx-container")];
+    const formulas = [...document.querySelectorAll("article .math, article mjx-container, article .drawing")];
     const scrolls = (formula) => getComputedStyle(formula).overflowX !== "visible"; // others may be a rounding wider
     const wide = formulas.map((formula) => formula.scrollWidth > formula.clientWidth && scrolls(formula));
     formulas.forEach((formula, i) => (wide[i] ? formula.setAttribute("tabindex", "0") : formula.removeAttribute("tabindex")));

@@ -8,7 +8,7 @@ function picture({ rho_hard }) {
   const { half, after, nal, maml, ratio } = solve({ ...FIGURE2, rho_hard });
   const box = axes({
     width: 460, height: 170, x: [-1.25 * half, 1.25 * half], y: [0, 2], xticks: [],
-    title: "what one step leaves (excess risk), from every initialization",
+    title: "excess risk after one step, by initialization",
   });
   box.rule(half, "hard");
   box.rule(-half, "easy");

@@ -118,11 +118,11 @@ SOURCES = {
 
 
 def load(name: str, device: str | torch.device = "cpu") -> ImageSet:
-    """The images of "omniglot" (28 x 28 x 1, greys, ink 255), "omniglot-binary" (28 x 28 x 1, 0
+    """The images of "omniglot" (28 x 28 x 1, grays, ink 255), "omniglot-binary" (28 x 28 x 1, 0
     where there is ink, else 255) or "cifar100" (32 x 32 x 3) on `device`.
 
     The first call decodes and leaves the arrays in the user's cache; later calls read them.
-    Omniglot's 105 x 105 originals are resampled by Pillow's Lanczos filter, as greys, or, for
+    Omniglot's 105 x 105 originals are resampled by Pillow's Lanczos filter, as grays, or, for
     "omniglot-binary", by taking the nearest pixel, as Pillow does of images of one bit.
     Raises DataError, in one sentence with the remedy, if a file is missing or not what it
     should be; nothing is left half-written.

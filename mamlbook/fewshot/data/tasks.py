@@ -5,9 +5,11 @@ an example is the place of its class in that order, so a label means nothing out
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from mamlbook.errors import InputError, check_count
 
@@ -80,11 +82,7 @@ class Family:
     def draw(self, count: int, generator: torch.Generator, total: int) -> Episodes:
         """`count` independent tasks; `total`: examples of a class in the image tensor."""
         device, shape = generator.device, self.shape
-        width = max(len(group) for group in self.groups)
-        table = torch.full((len(self.groups), width), -1)
-        for row, group in enumerate(self.groups):
-            table[row, : len(group)] = torch.tensor(group)
-        table = table.to(device)
+        table, examples = self._on(device)
 
         def rand(*size: int) -> torch.Tensor:
             return torch.rand(size, generator=generator, device=device)
@@ -98,9 +96,9 @@ class Family:
         else:
             group = (rand(count) * len(self.groups)).long().clamp(max=len(self.groups) - 1)
             rows = table[group]
-            scores = rand(count, width).masked_fill(rows < 0, -1.0)
+            scores = rand(*rows.shape).masked_fill(rows < 0, -1.0)
             classes = rows.gather(1, scores.topk(shape.ways).indices)
-        allowed = self.examples.to(device)[classes]
+        allowed = examples[classes]
         picked = rand(*allowed.shape).topk(shape.shots + shape.queries).indices
         flat = classes[:, :, None] * total + allowed.gather(2, picked)
         if self.turned:
@@ -108,6 +106,19 @@ class Family:
             flat = flat + images * (4 * rand(count, shape.ways, 1)).long().clamp(max=3)
         support, query = flat.split((shape.shots, shape.queries), 2)
         return Episodes(shape, support.flatten(1), query.flatten(1))
+
+    @cached_property
+    def _tables(self) -> dict[torch.device, tuple[torch.Tensor, torch.Tensor]]:
+        return {}
+
+    def _on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """The groups (groups, most classes of a group), with -1 for none, and `examples`: copied
+        to a device once, since a copy keeps the device waiting."""
+        if device not in self._tables:
+            rows = [torch.tensor(group) for group in self.groups]
+            table = pad_sequence(rows, batch_first=True, padding_value=-1)
+            self._tables[device] = table.to(device), self.examples.to(device)
+        return self._tables[device]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """MAML and NAL: the gradients of their outer loops, and adaptation to a task.
 
 A task's loss on its support and query examples is L_s and L_q, means of cross entropies. NAL
-minimises the mean over tasks of the loss on all its examples; MAML that of L_q(w'), where
+minimizes the mean over tasks of the loss on all its examples; MAML that of L_q(w'), where
 w' = w - alpha grad L_s(w). MAML's gradient is (I - alpha H_s(w)) grad L_q(w'): one pass over the
 support sets at the shared w, a first-order pass over the query sets at each task's w', and one
 Hessian-vector product on the support sets, summed over tasks. Without H_s it is first-order MAML.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 
 from mamlbook.errors import InputError
 
@@ -54,6 +55,7 @@ class Network:
 
     @property
     def stride(self) -> int:
+        """Stride of the convolutions, in pixels."""
         return 2 if self.downsampling == "strided" else 1
 
     @property
@@ -82,16 +84,29 @@ class Network:
 
     @property
     def size(self) -> int:
+        """Number of parameters: the length of theta."""
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
     def parts(self, theta: torch.Tensor) -> list[torch.Tensor]:
-        """Views of theta (G, size) as its parts, each with the leading group axis G."""
+        """Views of theta (G, size), or as `aligned`, as its parts, with the group axis G first."""
         lengths = [torch.Size(shape).numel() for shape in self.shapes]
-        pieces = theta.split(lengths, 1)
+        pieces = theta.split([*lengths, theta.shape[1] - self.size], 1)
         return [
             piece.unflatten(1, shape) if len(shape) > 1 else piece
-            for piece, shape in zip(pieces, self.shapes, strict=True)
+            for piece, shape in zip(pieces[:-1], self.shapes, strict=True)
         ]
+
+    def joined(self, parts: list[torch.Tensor], width: int) -> torch.Tensor:
+        """(G, width): parts (G, ...) as one vector, and zeros beyond `size`."""
+        pieces = [part.flatten(1) for part in parts]
+        if width > self.size:
+            pieces.append(pieces[0].new_zeros(len(pieces[0]), width - self.size))
+        return torch.cat(pieces, 1)
+
+    def aligned(self, theta: torch.Tensor) -> torch.Tensor:
+        """theta (G, size) with zeros to a multiple of four numbers, so that the weights of every
+        group begin at 16 bytes, as a GPU's products want them."""
+        return F.pad(theta, (0, -self.size % 4))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -27,10 +27,13 @@ from safetensors.torch import save as save_tensors
 
 from mamlbook import records
 from mamlbook.errors import InputError
+from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.data.pictures import Preparation
+from mamlbook.fewshot.data.tasks import Family, Mixture
 from mamlbook.fewshot.engine.closed import passes
 from mamlbook.fewshot.engine.learners import Learner
 from mamlbook.fewshot.engine.network import Network
+from mamlbook.fewshot.training import Trained
 from mamlbook.fewshot.training.classifier import Classifier
 
 SHIPPED = Path(__file__).parent
@@ -159,8 +162,8 @@ def predict(model: Model, images: np.ndarray) -> list:
 
 
 def export(
-    trained,
-    images,
+    trained: Trained,
+    images: ImageSet,
     folder: Path = SHIPPED,
     *,
     commit: str | None = None,
@@ -219,14 +222,14 @@ def export(
     return folder / f"{name}.safetensors"
 
 
-def _classes(mixture, images) -> dict[str, list[str]]:
+def _classes(mixture: Mixture, images: ImageSet) -> dict[str, list[str]]:
     """The groups of easy and of hard tasks; without hard ones, the classes of all."""
     if not mixture.hard_probability:
         return {"classes": sorted(images.classes[index] for index in mixture.easy.groups[0])}
     return {"easy": _groups(mixture.easy, images), "hard": _groups(mixture.hard, images)}
 
 
-def _groups(family, images) -> list[str]:
+def _groups(family: Family, images: ImageSet) -> list[str]:
     """The names of a family's groups of classes."""
     return sorted({images.groups[index] for group in family.groups for index in group})
 

@@ -9,11 +9,13 @@ import hashlib
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ from mamlbook.errors import ComputationError, InputError, Stop, Stopped, stoppab
 from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.data.tasks import Episodes, Mixture, merge
 from mamlbook.fewshot.engine import learners
-from mamlbook.fewshot.engine.grouped import GroupedStep
+from mamlbook.fewshot.engine.grouped import Drawn, GroupedStep
 from mamlbook.fewshot.engine.network import BLOCKS
 from mamlbook.fewshot.engine.optimisers import Optimiser
 from mamlbook.fewshot.engine.traced import traced_gradient
@@ -100,10 +102,10 @@ def train(
     device = images.images.device
     run = _Run(cells, images, device.type == "cuda" if grouped is None else grouped, dtype)
     total = min(until or cells[0].settings.iterations, cells[0].settings.iterations)
-    identity = run.identity
+    known = identity(cells, images)
     start, spent = 0, 0.0
     if folder is not None:
-        found = checkpoints.latest(folder, identity)
+        found = checkpoints.latest(folder, known)
         _check_length(found, total, folder)
         if found is not None:
             start, spent = found.iteration, found.seconds
@@ -130,7 +132,7 @@ def train(
                 saved = time.monotonic()
                 seconds = spent + saved - began
                 checkpoints.save(
-                    folder, checkpoints.Checkpoint(start, seconds, run.state(start)), identity
+                    folder, checkpoints.Checkpoint(start, seconds, run.state(start)), known
                 )
     if asked and start < total:
         kept = "nothing is kept" if folder is None else f"its checkpoint is in {folder}"
@@ -139,6 +141,18 @@ def train(
     run.warn_if_dead()
     state = {name: tensor.clone() for name, tensor in run.state(total).items()}
     return Trained(tuple(cells), state, spent + time.monotonic() - began, total)
+
+
+def identity(cells: list[Cell], images: ImageSet) -> dict[str, Any]:
+    """What a checkpoint of cells that train together must agree with: their settings and the tasks
+    that they draw, the digest of the data, the kind of device. How long they train is no part of
+    it, so that a run may be continued to more iterations."""
+    problems = [cell.settings.problem(images, Seeds.of(cell.seed).split) for cell in cells]
+    trained = [
+        {"cell": cell.label, "tasks": _digest(problem.training)}
+        for cell, problem in zip(cells, problems, strict=True)
+    ]
+    return {"settings": trained, "data": images.digest, "device": images.images.device.type}
 
 
 def untrained(cell: Cell) -> Trained:
@@ -151,7 +165,7 @@ def keep(trained: Trained, images: ImageSet, folder: Path) -> None:
     """Write a finished cell's checkpoint, which `train` then finds in `folder`."""
     (cell,) = trained.cells
     done = checkpoints.Checkpoint(trained.iterations, trained.seconds, trained.state)
-    checkpoints.save(folder, done, _Run([cell], images, False).identity)
+    checkpoints.save(folder, done, identity([cell], images))
 
 
 def finished(cell: Cell, images: ImageSet, folder: Path, until: int | None = None) -> bool:
@@ -160,7 +174,7 @@ def finished(cell: Cell, images: ImageSet, folder: Path, until: int | None = Non
     Raises CheckpointError if it is past it.
     """
     total = min(until or cell.settings.iterations, cell.settings.iterations)
-    found = checkpoints.latest(folder, _Run([cell], images, False).identity)
+    found = checkpoints.latest(folder, identity([cell], images))
     _check_length(found, total, folder)
     return found is not None and found.iteration == total
 
@@ -170,7 +184,7 @@ def at(cell: Cell, images: ImageSet, folder: Path, iteration: int) -> Trained:
 
     Raises CheckpointError if there is none.
     """
-    found = checkpoints.latest(folder, _Run([cell], images, False).identity, iteration)
+    found = checkpoints.latest(folder, identity([cell], images), iteration)
     if found is None or found.iteration != iteration:
         raise checkpoints.CheckpointError(f"{folder} has no checkpoint of iteration {iteration}.")
     return Trained((cell,), found.state, found.seconds, iteration)
@@ -187,7 +201,7 @@ class _Run:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         _check_alike(cells)
-        self.cells, self.digest = cells, images.digest
+        self.cells = cells
         self.settings = settings = cells[0].settings
         self.network, self.learner = settings.network, settings.learner
         self.source, device = images, images.images.device
@@ -197,6 +211,8 @@ class _Run:
             for cell, seeds in zip(cells, self.seeds, strict=True)
         ]
         theta = torch.cat([self.network.initial(seeds.initialisation) for seeds in self.seeds])
+        if grouped:
+            theta = self.network.aligned(theta)
         rates = torch.tensor([[cell.settings.rate] for cell in cells])
         self.optimiser = Optimiser(
             settings.optimiser,
@@ -207,6 +223,7 @@ class _Run:
         blocks = -(-settings.iterations // BLOCK)
         self.history = torch.zeros(len(cells), blocks, 2, 3, device=device)
         self.gradient: torch.Tensor | None = None  # the last outer one, (R, size)
+        self.ahead: dict[int, Drawn] = {}  # the tasks of the block that comes next
         self.step = None
         if grouped:
             self.step = GroupedStep(
@@ -228,14 +245,13 @@ class _Run:
         is not waited for within a block, the message names the block's iterations.
         """
         block, count = start // BLOCK, self.settings.tasks
-        drawn = [
-            problem.training.draw(BLOCK * count, (seeds.tasks, block), self.images.device)
-            for problem, seeds in zip(self.problems, self.seeds, strict=True)
-        ]
+        drawn = self.ahead.pop(block, None) or self._draw(block)
         history = self.history[:, block]
         steps = range(start - block * BLOCK, stop - block * BLOCK)
         if self.step is not None:
             self.step.block(drawn, steps, history)
+            if steps.stop == BLOCK:  # drawn while the device works, before it is waited for
+                self.ahead = {block + 1: self._draw(block + 1)}
             self._check(history[..., 1], f"iterations {start + 1} to {stop}")
             return stop
         for step in steps:
@@ -247,6 +263,14 @@ class _Run:
             if asked:
                 return done
         return stop
+
+    def _draw(self, block: int) -> Drawn:
+        """The tasks of each run for a block of iterations."""
+        count, device = BLOCK * self.settings.tasks, self.images.device
+        return [
+            problem.training.draw(count, (seeds.tasks, block), device)
+            for problem, seeds in zip(self.problems, self.seeds, strict=True)
+        ]
 
     def _check(self, losses: torch.Tensor, when: str) -> None:
         finite = losses.flatten(1).isfinite().all(1) & self.optimiser.theta.isfinite().all(1)
@@ -276,11 +300,11 @@ class _Run:
         history: torch.Tensor,
         team: Executor,
     ) -> None:
-        gradient = torch.empty_like(self.optimiser.theta)
+        gradient, device = torch.empty_like(self.optimiser.theta), self.images.device
         for row, (flags, easy, hard) in enumerate(tasks):
             theta = self.optimiser.theta[row : row + 1]
             if easy.shape == hard.shape:
-                batches, order = [merge(torch.from_numpy(flags), easy, hard)], flags
+                batches, order = [merge(torch.from_numpy(flags).to(device), easy, hard)], flags
             else:
                 batches = [
                     each[torch.from_numpy(np.flatnonzero(flags == kind))]
@@ -292,10 +316,10 @@ class _Run:
                 self.learner, self.network, theta, self.images, batches, team, traced_gradient
             )
             gradient[row] = sum(each.gradient[0] for each in outcomes) / len(flags)
-            which = torch.from_numpy(order.astype(np.int64))
+            which = torch.from_numpy(order.astype(np.int64)).to(device)
             seen = torch.stack(
                 [
-                    torch.ones(len(flags)),
+                    torch.ones(len(flags), device=device),
                     torch.cat([each.loss for each in outcomes]),
                     torch.cat([each.accuracy for each in outcomes]),
                 ],
@@ -304,15 +328,6 @@ class _Run:
             history[row].index_add_(0, which, seen.to(history.dtype))
         self.optimiser.update(gradient)
         self.gradient = gradient
-
-    @property
-    def identity(self) -> dict:
-        """What a checkpoint must agree with; a run may be continued to more iterations."""
-        trained = [
-            {"cell": cell.label, "tasks": _digest(problem.training)}
-            for cell, problem in zip(self.cells, self.problems, strict=True)
-        ]
-        return {"settings": trained, "data": self.digest, "device": self.source.images.device.type}
 
     def progress(self, block: int) -> str:
         """The mean accuracies of a block of iterations, in words."""
@@ -323,12 +338,21 @@ class _Run:
         return f"easy {means[0]:.1f} % hard {means[1]:.1f} %"
 
     def state(self, iteration: int) -> checkpoints.State:
-        return {**self.optimiser.state(), "curve": self.history[:, : -(-iteration // BLOCK)]}
+        return {**self._own(), "curve": self.history[:, : -(-iteration // BLOCK)]}
 
     def restore(self, state: checkpoints.State) -> None:
         curve = state.pop("curve")
         self.history[:, : curve.shape[1]] = curve.to(self.history.device)
-        self.optimiser.restore(state)
+        for name, tensor in self._own().items():
+            tensor.copy_(state[name])
+
+    def _own(self) -> checkpoints.State:
+        """The optimiser's state, without what `Network.aligned` adds."""
+        size = self.network.size
+        return {
+            name: tensor[:, :size] if tensor.ndim else tensor
+            for name, tensor in self.optimiser.state().items()
+        }
 
 
 def _kind(cell: Cell) -> str:
@@ -395,7 +419,7 @@ def on_card(device: torch.device) -> AbstractContextManager:
 
 
 @contextmanager
-def single_threaded():
+def single_threaded() -> Iterator[None]:
     """One thread inside each operation: the tasks run in parallel, not the operations."""
     keep_memory()
     before = torch.get_num_threads()

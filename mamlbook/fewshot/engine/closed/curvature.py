@@ -100,7 +100,7 @@ def hessian_vector_product(
             d_x_dot = convolution.to_input(d_z_dot, weights, stride, x_dot.shape)
             d_x_dot += convolution.to_input(d_z, weights_dot, stride, x_dot.shape)
         result += [collect(d_shift_dot, sets), collect(d_scale_dot, sets), d_weights_dot]
-    return torch.cat([part.flatten(1) for part in reversed(result)], 1)
+    return network.joined(result[::-1], theta.shape[1])
 
 
 @dataclass

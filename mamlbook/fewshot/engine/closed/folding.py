@@ -1,9 +1,9 @@
 """The first block's batch norm, folded into its weights.
 
 A convolution is linear in its input's patches. With the patches of a group centred, the columns
-of c, and their covariance C, the normalised output is h = s W c, s = (diag(W C W') + eps)^-1/2,
+of c, and their covariance C, the normalized output is h = s W c, s = (diag(W C W') + eps)^-1/2,
 so that y = scale h + shift needs one matrix product with the weights scale s W and no pass over
-the output to normalise it. The gradient and its tangent need the output only through A = d_y c',
+the output to normalize it. The gradient and its tangent need the output only through A = d_y c',
 which has the shape of W. Sizes: G groups, m patches, C filters, k = 9 * channels.
 """
 

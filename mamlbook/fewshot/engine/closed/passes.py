@@ -2,7 +2,7 @@
 
 Both run over groups: images (G, n, side, side, channels) hold one task's images per group,
 theta (W, size) holds W sets of parameters, each shared by G / W consecutive groups. Batch norm
-normalises within a group, so tasks never see each other; the first block's is folded into its
+normalizes within a group, so tasks never see each other; the first block's is folded into its
 weights (folding.py). No autograd is involved. In the names, `d_x` is the derivative of the loss
 in x. The derivative of these two passes, the Hessian-vector product, is in curvature.py.
 """
@@ -42,7 +42,7 @@ def forward(
 ) -> tuple[torch.Tensor, Tape]:
     """Logits (G, n, ways) of images (G, n, side, side, channels), and the tape.
 
-    `tangents`: keep what `hessian_vector_product` needs. `statistics`: normalise with these, not
+    `tangents`: keep what `hessian_vector_product` needs. `statistics`: normalize with these, not
     the batch's own, for prediction only. Of the head only the first `ways` outputs exist.
     """
     if ways > network.outputs:
@@ -127,4 +127,4 @@ def backward(
             d_weights = convolution.to_weights(block.x, d_z, network.stride, sets)
             d_x = convolution.to_input(d_z, weights, network.stride, block.x.shape)
         gradient += [collect(d_shift, sets), collect(d_scale, sets), d_weights]
-    return torch.cat([part.flatten(1) for part in reversed(gradient)], 1)
+    return network.joined(gradient[::-1], theta.shape[1])
