@@ -90,7 +90,7 @@ def dark(colour: str) -> str:
     if colour in DARK:
         return DARK[colour]
     hue, lightness, strength = colorsys.rgb_to_hls(*_channels(colour))
-    lightness, found = 0.9 - 0.5 * lightness, PAPER
+    lightness, found = max(0.45, 1.2 - 1.4 * lightness), PAPER
     while lightness < 1:
         channels = colorsys.hls_to_rgb(hue, lightness, min(strength, 0.9))
         found = "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
