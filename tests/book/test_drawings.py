@@ -55,12 +55,7 @@ def test_a_light_drawing_is_the_drawing(svg):
 
 # What is to be hardly seen: lines of the grid, a bar between two marks, the ground of a region.
 FAINT = {"#e5e7eb", "#d1d5db", "#fbe3d3"}
-
-SMALL = {
-    "omniglot",
-    "cifar",
-    "your_tasks",
-}  # chapters whose ticks are yet smaller than eleven pixels
+SMALL = {"omniglot", "cifar"}  # chapters whose ticks are yet smaller than eleven pixels
 SIZED = re.compile(r"scale\(([\d.]+) -")
 VARIABLE = re.compile(r"var\((--c\d+)\)")
 RULE = re.compile(r"(--c\d+):(#[0-9a-f]{6})")
