@@ -47,7 +47,7 @@ def hessian_vector_product(
     convolution = convolution or suited(theta.device)
     groups, parts, dots = len(tape.features), network.parts(theta), network.parts(direction)
     stride = network.stride
-    x_dot: torch.Tensor | None = None
+    x_dot: Any = None
     kept: list[
         tuple[torch.Tensor | None, Any]
     ] = []  # of each block its input's tangent, and its own
@@ -59,6 +59,7 @@ def hessian_vector_product(
             y_dot = block.images(torch.bmm(block.x.mT, affine(folded_dot, shift_dot)))
             kept.append((None, fold_dots))
         else:
+            x_dot = convolution.lay(x_dot, stride)
             z_dot = convolution.forward(block.x, weights_dot, stride)
             z_dot += convolution.forward(x_dot, weights, stride)
             normal = Normal.of(block, matched(scale, groups), scale_dot, z_dot)

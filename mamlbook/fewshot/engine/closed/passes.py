@@ -61,11 +61,12 @@ def forward(
         scale, shift = matched(scale, groups), matched(shift, groups)
         given = None if statistics is None else statistics[index]
         high = output_size(side, network.stride)
-        block = Block(x, (*images.shape[:2], high, high, network.filters))
+        shape = (*images.shape[:2], high, high, network.filters)
+        block = Block(convolution.lay(x, network.stride) if index else x, shape)
         if index == 0:
             y = first(block, expand(weights, groups), scale, shift, pooled, given)
         else:
-            z = convolution.forward(x, weights, network.stride)
+            z = convolution.forward(block.x, weights, network.stride)
             y = normalised(block, z, scale, shift, fused, given)
             if pooled:
                 y, block.where = pool(y)
