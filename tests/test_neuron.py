@@ -2,10 +2,12 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mamlbook import figures
 from mamlbook.experiments.neuron import (
     SYMMETRIC,
     Fig4,
@@ -300,3 +302,21 @@ def test_samples_scatter_about_the_population_and_follow_their_seed():
 def test_mean_of_one_loss_is_that_loss():
     f = population(Task(OPTIMUM), "tanh")
     np.testing.assert_array_equal(Mean([f]).gradient(AT), f.gradient(AT))
+
+
+def test_no_line_is_drawn_between_minima_far_apart():
+    """Just above 1/L a minimum runs away and comes back elsewhere; between there may be none."""
+    rows = pd.DataFrame(
+        {
+            "alpha": [1.0, 1.5, 2.0, 2.5] * 2,
+            "alpha_L": [0.5, 0.75, 1.0, 1.25] * 2,
+            "hard_variance": 1.0,
+            "algorithm": ["nal"] * 4 + ["maml"] * 4,
+            "distance": [0.7] * 4 + [0.7, 0.6, 1.7, np.nan],
+            "gain": [1.0] * 4 + [1.0, 1.1, 1.5, np.nan],
+        }
+    )
+    figure = figures.gain_over_settings(rows, rows.assign(hard_variance=rows["alpha"], alpha=1.0))
+    line = figure.axes[2].lines[0]
+    assert np.isnan(line.get_ydata()).tolist() == [False, False, True, False, True]
+    assert line.get_marker() == "."  # a minimum by itself is seen

@@ -45,6 +45,7 @@ DARK = {
 LEAST = 3  # contrast of what a figure draws with its paper, by WCAG 2
 SHADES = 8  # a panel with more other colors than these is a map of values
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+REFERENCE = re.compile(r"#([\w-]+)")
 SPACE = "{http://www.w3.org/2000/svg}"
 POINT = re.compile(r"(-?[\d.]+)[ ,]+(-?[\d.]+)")
 
@@ -61,6 +62,11 @@ def themed(svg: str) -> str:
             for part in panel:
                 if not _is_outside(part, panel):
                     part.set("class", "print")
+    references = (value for each in root.iter() for value in each.attrib.values())
+    asked = set(REFERENCE.findall(" ".join(references)))
+    for each in root.iter():
+        if each.get("id") not in asked:
+            each.attrib.pop("id", None)  # matplotlib names every group, and nothing asks for most
     used = sorted({colour for each in root.iter() for colour in _colours(each)} | {BLACK})
     names = {colour: f"--c{i}" for i, colour in enumerate(used)}
     for each in root.iter():
@@ -84,7 +90,7 @@ def dark(colour: str) -> str:
     if colour in DARK:
         return DARK[colour]
     hue, lightness, strength = colorsys.rgb_to_hls(*_channels(colour))
-    lightness, found = 0.9 - 0.5 * lightness, PAPER
+    lightness, found = max(0.45, 1.2 - 1.4 * lightness), PAPER
     while lightness < 1:
         channels = colorsys.hls_to_rgb(hue, lightness, min(strength, 0.9))
         found = "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)

@@ -1,6 +1,5 @@
 """Figures of the chapter on the two-layer network."""
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,7 +7,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
-from mamlbook.figures.style import COLOURS, GREY, MARKERS, NAMES, subplots
+from mamlbook.figures.style import COLOURS, GREY, MARKERS, NAMES, SIZES, shades, subplots
 
 INK = "#111827"
 MARGIN = 1.5  # shown around the tasks' optima
@@ -95,7 +94,7 @@ def _minimisers(axes: Axes, rows: pd.DataFrame) -> None:
             MARKERS[algorithm],
             color=COLOURS[algorithm],
             markeredgecolor="white",
-            markersize=9,
+            markersize=SIZES[algorithm],
         )
 
 
@@ -141,7 +140,8 @@ def gain_over_settings(over_alpha: pd.DataFrame, over_variance: pd.DataFrame) ->
         axes.set_xlabel("variance of the hard task's inputs")
     for axes, letter in zip(grid.flat, "abcd", strict=True):
         axes.set_title(
-            f"({letter})  " + ("gain" if letter in "ab" else "distance to the hard task")
+            f"({letter})  "
+            + ("gain of MAML over NAL" if letter in "ab" else "MAML's distance to the hard task")
         )
     grid[0, 0].set_yscale("log")
     grid[0, 0].set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
@@ -151,13 +151,19 @@ def gain_over_settings(over_alpha: pd.DataFrame, over_variance: pd.DataFrame) ->
     return figure
 
 
+JUMP = 0.5  # of the distance between neighboring points of a curve
+
+
 def _fan(column: np.ndarray, rows: pd.DataFrame, by: str, x: str, label: str, cmap: str) -> None:
     maml = rows[rows["algorithm"] == "maml"]
-    shades = mpl.colormaps[cmap](np.linspace(0.4, 0.95, maml[by].nunique()))
-    for colour, (value, part) in zip(shades, maml.groupby(by), strict=True):
+    colours = shades(maml[by].nunique(), cmap)
+    for colour, (value, part) in zip(colours, maml.groupby(by), strict=True):
         for axes, y in zip(column, ("gain", "distance"), strict=True):
-            axes.plot(part[x], part[y], color=colour, label=label.format(value))
-    column[0].legend(fontsize=8)
+            # Between two minima far apart there may be none: no line is drawn there.
+            jumps = np.flatnonzero(part["distance"].diff().abs() > JUMP)
+            line = [np.insert(part[name].to_numpy(), jumps, np.nan) for name in (x, y)]
+            axes.plot(*line, ".-", color=colour, markersize=4, label=label.format(value))
+    column[0].legend(fontsize=9)
 
 
 BOUNDS = {"bound": "printed, without $O(\\alpha^2)$", "square": "square form"}
@@ -171,12 +177,12 @@ def theorem1(rows: pd.DataFrame) -> Figure:
     part = rows[rows["applies"]]
     least = 0.5 * part["measured"].min()
     figure, panels = subplots(1, 2, height=3.7, sharex=True, sharey=True)
-    shades = mpl.colormaps["Oranges"](np.linspace(0.4, 0.95, part["fraction"].nunique()))
+    colours = shades(part["fraction"].nunique())
     kinds = {"quadratics": "s", "one neuron": "o", "2 or 3 neurons": "^"}
     for axes, (letter, (column, title)) in zip(
         panels, zip("ab", BOUNDS.items(), strict=True), strict=True
     ):
-        for colour, (fraction, cases) in zip(shades, part.groupby("fraction"), strict=True):
+        for colour, (fraction, cases) in zip(colours, part.groupby("fraction"), strict=True):
             for M, (name, marker) in zip((0, 1, 2), kinds.items(), strict=True):
                 chosen = cases[cases["M"].clip(upper=2) == M]
                 axes.plot(
@@ -201,10 +207,10 @@ def theorem1(rows: pd.DataFrame) -> Figure:
     panels[0].set_ylim(least, 2 * part["measured"].max())
     panels[0].set_ylabel(r"measured $\|\nabla f_1\|/\|\nabla f_2\|$")
     panels[0].annotate("bound broken", (0.06, 0.95), xycoords="axes fraction", va="top", color=INK)
-    panels[0].legend(fontsize=8, loc="lower right")
+    panels[0].legend(fontsize=9, loc="lower right")
     handles = [
         panels[1].plot([], [], marker, color="white", markeredgecolor=INK, markersize=5)[0]
         for marker in kinds.values()
     ]
-    panels[1].legend(handles, list(kinds), fontsize=8, loc="lower right")
+    panels[1].legend(handles, list(kinds), fontsize=9, loc="lower right")
     return figure

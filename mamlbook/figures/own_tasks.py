@@ -39,7 +39,7 @@ def collections(rows: pd.DataFrame) -> Figure:
     order = rows.groupby(["package", "item"])["gain"].max().sort_values().index
     places = {place: at for at, place in enumerate(order)}
     supports = sorted(rows["support"].unique())
-    figure, grid = subplots(1, len(names), height=7.4, sharey=True)
+    figure, grid = subplots(1, len(names), height=8.0, sharey=True)
     for axes, (adapt, name) in zip(grid, names.items(), strict=True):
         part = rows[rows["adapt"] == adapt]
         axes.axvline(1, color=GREY, linewidth=1)
@@ -66,7 +66,7 @@ def collections(rows: pd.DataFrame) -> Figure:
         axes.set_xticks([], minor=True)
         axes.set_xlabel("gain of MAML over NAL")
         axes.set_title(name)
-    grid[0].set_yticks(range(len(order)), [item for _, item in order], fontsize=8)
+    grid[0].set_yticks(range(len(order)), [item for _, item in order], fontsize=9)
     grid[0].set_ylim(-0.7, len(order) - 0.3)
     for axes in grid:
         axes.grid(False, axis="y")

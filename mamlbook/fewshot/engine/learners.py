@@ -20,6 +20,7 @@ import torch
 from mamlbook.errors import InputError
 from mamlbook.fewshot.data.tasks import Episodes, labels
 from mamlbook.fewshot.engine.closed import curvature, passes
+from mamlbook.fewshot.engine.closed.blocks import expand
 from mamlbook.fewshot.engine.closed.convolution import Convolution, Gemm, suited
 from mamlbook.fewshot.engine.network import Network
 
@@ -72,7 +73,7 @@ class Learner:
 def inputs(images: torch.Tensor, indices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Images (G, n, side, side, channels) in [0, 1], of uint8 (all, ...) and indices (G, n)."""
     chosen = images.index_select(0, indices.flatten()).to(dtype).div_(255)
-    return chosen.unflatten(0, indices.shape)
+    return chosen.view(*indices.shape, *images.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,13 @@ def outer_gradient(
         _, _, tape = _losses(network, adapted, x, support_labels, shape, tangents=exact, **how)
         step = learner.step(network, passes.backward(network, adapted, tape, len(x), **how))
         walks.append((adapted, tape))
-        adapted = adapted.repeat_interleave(len(x) // len(adapted), 0)
-        adapted.sub_(step, alpha=learner.inner_rate)
+        adapted = expand(adapted, len(x)).sub(step, alpha=learner.inner_rate)
 
     # A task at a time stays in a CPU's cache; the batched product takes all of them at once.
     parts = 1 if (convolution or suited(theta.device)) is Gemm else len(x)
     loss, accuracy, slopes = [], [], []
-    for weights, query in zip(adapted.chunk(parts), episodes.query.chunk(parts), strict=True):
-        y = inputs(images, query, theta.dtype)
+    queries = inputs(images, episodes.query, theta.dtype)
+    for weights, y in zip(adapted.chunk(parts), queries.chunk(parts), strict=True):
         loss_, accuracy_, walked = _losses(network, weights, y, query_labels, shape, **how)
         slopes.append(passes.backward(network, weights, walked, len(weights), **how))
         loss.append(loss_)
@@ -161,8 +161,7 @@ def adapt(
         y = labels(shape.ways, shape.shots, theta.device)
         _, _, tape = _losses(network, theta, x, y, shape)
         step = learner.step(network, passes.backward(network, theta, tape, len(x)))
-        theta = theta.repeat_interleave(len(x) // len(theta), 0)
-        theta = theta.sub_(step, alpha=learner.inner_rate)
+        theta = expand(theta, len(x)).sub(step, alpha=learner.inner_rate)
     return theta.expand(len(x), -1)
 
 

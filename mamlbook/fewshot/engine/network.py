@@ -9,6 +9,8 @@ head from the same, zeros or N(0, 1), scales at 1, shifts and biases at 0.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import Literal
 
 import torch
@@ -70,7 +72,7 @@ class Network:
             return self.filters
         return (self.side >> BLOCKS) ** 2 * self.filters
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of theta's parts: (weights, scale, shift) of each block, head, bias.
 
@@ -82,26 +84,29 @@ class Network:
             parts += [(self.filters, 9 * inputs), (self.filters,), (self.filters,)]
         return (*parts, (self.outputs, self.features), (self.outputs,))
 
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Of theta's parts."""
+        return [prod(shape) for shape in self.shapes]
+
     @property
     def size(self) -> int:
         """Number of parameters: the length of theta."""
-        return sum(torch.Size(shape).numel() for shape in self.shapes)
+        return sum(self.lengths)
 
     def parts(self, theta: torch.Tensor) -> list[torch.Tensor]:
         """Views of theta (G, size), or as `aligned`, as its parts, with the group axis G first."""
-        lengths = [torch.Size(shape).numel() for shape in self.shapes]
-        pieces = theta.split([*lengths, theta.shape[1] - self.size], 1)
+        pieces = theta.split_with_sizes([*self.lengths, theta.shape[1] - self.size], 1)
         return [
-            piece.unflatten(1, shape) if len(shape) > 1 else piece
+            piece.view(-1, *shape) if len(shape) > 1 else piece
             for piece, shape in zip(pieces[:-1], self.shapes, strict=True)
         ]
 
     def joined(self, parts: list[torch.Tensor], width: int) -> torch.Tensor:
-        """(G, width): parts (G, ...) as one vector, and zeros beyond `size`."""
-        pieces = [part.flatten(1) for part in parts]
+        """(G, width): parts (G, their length) as one vector, and zeros beyond `size`."""
         if width > self.size:
-            pieces.append(pieces[0].new_zeros(len(pieces[0]), width - self.size))
-        return torch.cat(pieces, 1)
+            parts = [*parts, parts[0].new_zeros(len(parts[0]), width - self.size)]
+        return torch.cat(parts, 1)
 
     def aligned(self, theta: torch.Tensor) -> torch.Tensor:
         """theta (G, size) with zeros to a multiple of four numbers, so that the weights of every

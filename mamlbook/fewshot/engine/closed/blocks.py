@@ -1,13 +1,17 @@
 """The blocks of the network, taken apart: what each keeps, and the steps that the passes share.
 
-Sizes: G groups, n images of a group, m = n h w pixels of a group, C filters. Batch norm of z
-within a group, with s = (variance + eps)^-1/2 and h = (z - mean) s, has
+Sizes: G groups, n images of a group, m = n h w pixels of a group, C filters. What convolutions
+take is (G n, C, h, w), channels-last in memory, and its `rows` (G, m, C) are a view. Batch norm of
+z within a group, with s = (variance + eps)^-1/2 and h = (z - mean) s, has
     h_dot = s P z_dot,   d_z = s P d_h,   P u = u - mean(u) - h mean(u h).
 All are sums of a few tensors (G, m, C), each with a coefficient (G, 1, C), and are made as such:
 on any machine it is the passes over memory that take the time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +19,7 @@ import torch.nn.functional as F
 from mamlbook.fewshot.engine.closed.folding import Fold
 from mamlbook.fewshot.engine.network import EPSILON, Network
 
+TOGETHER = 5  # images whose first block a CPU pools together
 Statistics = list[tuple[torch.Tensor, torch.Tensor]]  # mean and variance (G, C) of each block
 
 
@@ -26,11 +31,11 @@ def gate(d: torch.Tensor, output: torch.Tensor, slope: float) -> torch.Tensor:
 @dataclass
 class Block:
     """What a block keeps: its input x (centred columns in the first), its output, and between
-    them the mean of z and s, (G, 1, C), and h or, where batch norm is the library's own, z, both
-    (G, m, C); `where` (G, n, h', w', C) each maximum was. For tangents, after the backward
-    pass, also d_y and d_z (G, m, C), d_scale and d_shift (G, C)."""
+    them the mean of z and s, (G, 1, C), and h (G, m, C) or, where batch norm is the library's own,
+    z; `where` (G n, C, h', w') each maximum was. For tangents, after the backward pass, also d_y
+    and d_z, as z, d_scale and d_shift, as s. The library's mean and s of one group are (C,)."""
 
-    x: torch.Tensor
+    x: Any  # a tensor, or what `Gemm.lay` makes of it
     shape: tuple[int, ...]  # of the convolution's output (G, n, h, w, C)
     output: torch.Tensor | None = None
     mean: torch.Tensor | None = None
@@ -46,7 +51,17 @@ class Block:
 
     def normal(self) -> torch.Tensor:
         """h, also where batch norm was the library's own."""
-        return self.h if self.z is None else blend(-self.mean * self.s, (self.s, self.z))
+        if self.z is None:
+            return self.h
+        return blend(-self.mean * self.s, (self.s, self.rows(self.z)))
+
+    def rows(self, images: torch.Tensor) -> torch.Tensor:
+        """(G n, C, h, w) as (G, m, C)."""
+        return images.permute(0, 2, 3, 1).reshape(self.shape[0], -1, self.shape[4])
+
+    def images(self, rows: torch.Tensor) -> torch.Tensor:
+        """(G, m, C) as (G n, C, h, w)."""
+        return rows.view(-1, *self.shape[2:]).permute(0, 3, 1, 2)
 
 
 @dataclass
@@ -63,7 +78,11 @@ class Tape:
     def statistics(self) -> Statistics:
         """Mean and variance of each block's convolution, by group."""
         return [
-            (block.mean.flatten(1), (block.s**-2 - EPSILON).flatten(1)) for block in self.blocks
+            (
+                each.mean.reshape(each.shape[0], -1),
+                (each.s**-2 - EPSILON).reshape(each.shape[0], -1),
+            )
+            for each in self.blocks
         ]
 
 
@@ -75,7 +94,10 @@ def first(
     pooled: bool,
     given: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
-    """The first block up to its activation (G, n, h, w, C); its patches are centred in place."""
+    """The first block up to its activation (G n, C, h, w); its patches are centred in place.
+
+    weights: (G, C, k); scale, shift: (G, C), or (1, C) for all groups.
+    """
     patches = block.x[:, :-1]
     centre = patches.mean(2, keepdim=True)
     patches -= centre
@@ -89,17 +111,16 @@ def first(
         block.fold = Fold.of(patches, weights, scale, block.shape[1])
         block.s = block.fold.s.mT
         weights = block.fold.folded
-    factor = affine(weights, shift)
+    factor = affine(weights, expand(shift, len(weights)))
     if not pooled:
-        return torch.bmm(block.x.mT, factor).view(block.shape)
+        return block.images(torch.bmm(block.x.mT, factor))
     maxima, where = [], []
-    for x in _pieces(block):
-        y = torch.bmm(x.mT, factor).unflatten(1, (-1, *block.shape[2:4]))
-        high, low = pool(y)
+    for group, _, x in _pieces(block):
+        high, low = pool(block.images(torch.bmm(x.mT, factor[group])))
         maxima.append(high)
         where.append(low)
-    block.where = torch.cat(where, 1)
-    return torch.cat(maxima, 1)
+    block.where = torch.cat(where)
+    return torch.cat(maxima)
 
 
 def affine(weights: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
@@ -108,28 +129,32 @@ def affine(weights: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
 
 
 def first_backward(block: Block, d_y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A (G, C, k) of the first block and d_shift (G, C), from the derivative d_y
-    (G, n, h, w, C), pooled or not."""
+    """A (G, C, k) of the first block and d_shift (G, C), of the derivative d_y
+    (G n, C, h, w), pooled or not."""
     if block.where is None:
-        total = torch.bmm(block.x, d_y.flatten(1, 3))
+        total = torch.bmm(block.x, block.rows(d_y))
     else:
-        total = d_y.new_zeros(())
-        step = _together(block)
-        for d, where, x in zip(
-            d_y.split(step, 1), block.where.split(step, 1), _pieces(block), strict=True
-        ):
-            total = total + torch.bmm(x, unpool(d, where, block.shape).flatten(1, 3))
+        total = d_y.new_zeros(block.shape[0], block.x.shape[1], block.shape[4])
+        for group, images, x in _pieces(block):
+            d = unpool(d_y[images], block.where[images], block.shape)
+            d = d.permute(0, 2, 3, 1).reshape(len(x), -1, block.shape[4])
+            total[group].baddbmm_(x, d)
     return total[:, :-1].mT, total[:, -1]
 
 
-def _pieces(block: Block) -> tuple[torch.Tensor, ...]:
-    """The patches of a few images at a time."""
-    return block.x.split(_together(block) * block.shape[2] * block.shape[3], 2)
-
-
-def _together(block: Block) -> int:
-    """Images whose first block is pooled together: on a CPU, what stays in its cache."""
-    return 5 if block.x.device.type == "cpu" else block.shape[1]
+def _pieces(block: Block) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+    """Which groups and images, and their patches: on a CPU those of a few images of one group,
+    which stay in its cache, else all at once."""
+    groups, images, *side = block.shape[:4]
+    if block.x.device.type != "cpu":
+        yield slice(None), slice(None), block.x
+        return
+    for group in range(groups):
+        for start in range(0, images, TOGETHER):
+            stop = min(start + TOGETHER, images)
+            x = block.x[group : group + 1, :, start * prod(side) : stop * prod(side)]
+            first = group * images
+            yield slice(group, group + 1), slice(first + start, first + stop), x
 
 
 def normalised(
@@ -140,38 +165,49 @@ def normalised(
     fused: bool,
     given: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
-    """scale h + shift of z, all (G, m, C)."""
+    """scale h + shift of z (G n, C, h, w); scale and shift are (G, C), or (1, C) for all groups."""
+    if fused and given is None:
+        block.z = z
+        y, block.mean, block.s = torch.native_batch_norm(
+            z, scale[0], shift[0], None, None, True, 0.0, EPSILON
+        )
+        return y
+    z = block.rows(z)
     if given is not None:
         mean, variance = given
         gain = scale * (variance + EPSILON).rsqrt()
-        return z * gain[:, None] + (shift - gain * mean)[:, None]
-    if fused:
-        block.z = z
-        y, mean, s = torch.native_batch_norm(
-            z[0], scale[0], shift[0], None, None, True, 0.0, EPSILON
-        )
-        block.mean, block.s = mean[None, None], s[None, None]
-        return y[None]
-    block.mean = z.mean(1, keepdim=True)
-    centred = z - block.mean
-    block.s = (centred.square().mean(1, keepdim=True) + EPSILON).rsqrt()
-    block.h = centred.mul_(block.s)
-    return blend(shift[:, None], (scale[:, None], block.h))
+        return block.images(z * gain[:, None] + (shift - gain * mean)[:, None])
+    block.h, block.mean, block.s = (_in_two if z.device.type == "cpu" else _in_one)(z)
+    return block.images(blend(shift[:, None], (scale[:, None], block.h)))
+
+
+def _in_two(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """h (G, m, C), mean and s (G, 1, C) of z (G, m, C), with a pass for the mean."""
+    mean = z.mean(1, keepdim=True)
+    centered = z - mean
+    s = (centered.square().mean(1, keepdim=True) + EPSILON).rsqrt()
+    return centered.mul_(s), mean, s
+
+
+def _in_one(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The same in fewer passes over memory, which saves a GPU's time; a CPU's is in the sums."""
+    variance, mean = torch.var_mean(z, 1, correction=0, keepdim=True)
+    s = (variance + EPSILON).rsqrt()
+    return blend(-mean * s, (s, z)), mean, s
 
 
 def normalised_backward(
     block: Block, d_y: torch.Tensor, scale: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """d_z (G, m, C), d_scale and d_shift (G, C)."""
+    """d_z (G n, C, h, w), d_scale and d_shift, as s, of d_y (G n, C, h, w)."""
     if block.z is not None:
-        d_z, d_scale, d_shift = _fused_backward(
-            d_y[0], block.z[0], scale[0], block.mean[0, 0], block.s[0, 0], EPSILON
-        )
-        return d_z[None], d_scale[None], d_shift[None]
+        return _fused_backward(d_y, block.z, scale[0], block.mean, block.s, EPSILON)
+    d_y = block.rows(d_y)
     d_shift, d_scale = sums(d_y, block.h)
-    gain, m = block.s * scale[:, None], d_y.shape[1]
-    d_z = blend(-gain * d_shift / m, (gain, d_y), (-gain * d_scale / m, block.h))
-    return d_z, d_scale[:, 0], d_shift[:, 0]
+    gain = block.s * scale[:, None]
+    less = gain / -d_y.shape[1]
+    d_z = blend(less * d_shift, (gain, d_y), (less * d_scale, block.h))
+    return block.images(d_z), d_scale, d_shift
 
 
 @torch.jit.script_if_tracing  # as in convolution.py
@@ -204,44 +240,66 @@ def blend(constant: torch.Tensor, *terms: tuple[torch.Tensor, torch.Tensor]) -> 
 
 def expand(part: torch.Tensor, groups: int) -> torch.Tensor:
     """(W, ...) to (G, ...): each set of parameters for all the groups that share it."""
-    return part if len(part) == groups else part.repeat_interleave(groups // len(part), 0)
+    part = matched(part, groups)
+    return part if len(part) == groups else part.expand(groups, *part.shape[1:])
 
 
-def collect(part: torch.Tensor, sets: int) -> torch.Tensor:
-    """(G, ...) to (sets, ...): the sum over the groups of each set."""
-    return part if len(part) == sets else part.unflatten(0, (sets, -1)).sum(1)
+def matched(part: torch.Tensor, groups: int) -> torch.Tensor:
+    """(W, ...) to (G, ...), or as it is if all groups share it: what G groups broadcast with."""
+    if len(part) in (1, groups):
+        return part
+    return part.repeat_interleave(groups // len(part), 0)
+
+
+def collect(part: torch.Tensor, groups: int, sets: int) -> torch.Tensor:
+    """(G, ...) to (sets, size): the sum over the groups of each set."""
+    if groups == sets:
+        return part.reshape(sets, -1)
+    return part.reshape(sets, groups // sets, -1).sum(1)
+
+
+def head_gradient(
+    network: Network, d_bias: torch.Tensor, d_head: torch.Tensor, sets: int
+) -> list[torch.Tensor]:
+    """The head's part of a gradient, bias first, by set; d_bias (G, ways), d_head (G, ways,
+    features). Outputs that the task has no use for get zeros."""
+    rest, groups = network.outputs - d_bias.shape[1], len(d_bias)
+    if rest:
+        d_bias, d_head = F.pad(d_bias, (0, rest)), F.pad(d_head, (0, 0, 0, rest))
+    return [collect(each, groups, sets) for each in (d_bias, d_head)]
+
+
+def features(network: Network, x: torch.Tensor, groups: int) -> torch.Tensor:
+    """What the head sees (G, n, features) of the last block's output (G n, C, h, w)."""
+    x = x.mean((2, 3)) if network.downsampling == "strided" else x.permute(0, 2, 3, 1)
+    return x.reshape(groups, -1, network.features)
 
 
 def spread(network: Network, d_features: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """The features' derivative to that of the last block's output (G, n, h, w, C)."""
+    """Adjoint of `features`: d_features (G, n, features) to the last block's output, `last`."""
+    images, filters, *side = last.shape
     if network.downsampling == "pooled":
-        return d_features.view(last.shape)
-    area = last.shape[2] * last.shape[3]
-    return (d_features / area)[:, :, None, None].expand(last.shape).contiguous()
+        return d_features.view(images, *side, filters).permute(0, 3, 1, 2)
+    d_features = (d_features / prod(side)).view(images, filters, 1, 1)
+    return d_features.expand(last.shape).contiguous(memory_format=torch.channels_last)
 
 
 def pool(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """2 x 2 maxima of (G, n, h, w, C), and where they were: indices into h * w."""
-    maxima, where = F.max_pool2d(_images(y), 2, return_indices=True)
-    return tuple(
-        each.permute(0, 2, 3, 1).contiguous().unflatten(0, y.shape[:2]) for each in (maxima, where)
-    )
+    """2 x 2 maxima of (images, C, h, w), and where they were: indices into h * w."""
+    return F.max_pool2d(y, 2, return_indices=True)
 
 
 def unpool(d: torch.Tensor, where: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Adjoint of `take`: d (G, n, h', w', C) at the maxima's places, zero elsewhere."""
-    like = d.new_empty(d.shape[0] * d.shape[1], *shape[2:]).permute(0, 3, 1, 2)
-    full = torch.ops.aten.max_pool2d_with_indices_backward(
-        _images(d), like, [2, 2], [2, 2], [0, 0], [1, 1], False, _images(where)
+    """Adjoint of `take`: d (images, C, h', w') at the maxima's places, zero elsewhere."""
+    like = d.new_empty(len(d), *shape[2:]).permute(0, 3, 1, 2)
+    return torch.ops.aten.max_pool2d_with_indices_backward.default(
+        d, like, [2, 2], [2, 2], [0, 0], [1, 1], False, where
     )
-    return full.permute(0, 2, 3, 1).contiguous().unflatten(0, d.shape[:2])
 
 
 def take(y: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-    """The values of y (G, n, h, w, C) where the maxima were, (G, n, h', w', C)."""
-    return y.flatten(2, 3).gather(2, where.flatten(2, 3)).view(where.shape)
-
-
-def _images(x: torch.Tensor) -> torch.Tensor:
-    """(G, n, h, w, C) as the library wants it: (G n, C, h, w), channels-last in memory."""
-    return x.flatten(0, 1).permute(0, 3, 1, 2)
+    """The values of y (G n, C, h, w) where the maxima were, (G n, C, h', w')."""
+    pixels = y.permute(0, 2, 3, 1).flatten(1, 2)
+    places = where.permute(0, 2, 3, 1)
+    found = pixels.gather(1, places.flatten(1, 2))
+    return found.view(places.shape).permute(0, 3, 1, 2)

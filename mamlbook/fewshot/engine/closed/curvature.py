@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from mamlbook.fewshot.engine.closed.blocks import (
     Block,
@@ -17,8 +16,11 @@ from mamlbook.fewshot.engine.closed.blocks import (
     blend,
     collect,
     expand,
+    features,
     first_backward,
     gate,
+    head_gradient,
+    matched,
     spread,
     sums,
     take,
@@ -45,7 +47,7 @@ def hessian_vector_product(
     convolution = convolution or suited(theta.device)
     groups, parts, dots = len(tape.features), network.parts(theta), network.parts(direction)
     stride = network.stride
-    x_dot: torch.Tensor | None = None
+    x_dot: Any = None
     kept: list[
         tuple[torch.Tensor | None, Any]
     ] = []  # of each block its input's tangent, and its own
@@ -54,31 +56,27 @@ def hessian_vector_product(
         weights_dot, scale_dot, shift_dot = dots[3 * index : 3 * index + 3]
         if block.fold is not None:
             folded_dot, fold_dots = block.fold.tangent(weights_dot, scale_dot)
-            y_dot = torch.bmm(block.x.mT, affine(folded_dot, shift_dot))
+            y_dot = block.images(torch.bmm(block.x.mT, affine(folded_dot, shift_dot)))
             kept.append((None, fold_dots))
         else:
+            x_dot = convolution.lay(x_dot, stride)
             z_dot = convolution.forward(block.x, weights_dot, stride)
             z_dot += convolution.forward(x_dot, weights, stride)
-            normal = Normal.of(block, expand(scale, groups), scale_dot, z_dot)
-            y_dot = normal.forward(shift_dot)
+            normal = Normal.of(block, matched(scale, groups), scale_dot, z_dot)
+            y_dot = block.images(normal.forward(shift_dot))
             kept.append((x_dot, normal))
-        y_dot = y_dot.view(block.shape)
         if block.where is not None:
             y_dot = take(y_dot, block.where)
         x_dot = gate(y_dot, block.output, network.slope)
-    features_dot = x_dot.mean((2, 3)) if network.downsampling == "strided" else x_dot.flatten(2)
+    features_dot = features(network, x_dot, groups)
 
     head, head_dot = expand(parts[-2][:, : tape.ways], groups), dots[-2][:, : tape.ways]
     logits_dot = torch.baddbmm(dots[-1][:, None, : tape.ways], features_dot, head.mT)
     logits_dot += torch.bmm(tape.features, head_dot.mT)
     p, d_logits = tape.probabilities, tape.d_logits
     d_logits_dot = p * (logits_dot - (p * logits_dot).sum(2, keepdim=True)) / p.shape[1]
-    rest = network.outputs - tape.ways
     d_head_dot = torch.bmm(d_logits_dot.mT, tape.features) + torch.bmm(d_logits.mT, features_dot)
-    result = [
-        collect(F.pad(d_logits_dot.sum(1), (0, rest)), sets),
-        collect(F.pad(d_head_dot, (0, 0, 0, rest)), sets),
-    ]
+    result = head_gradient(network, d_logits_dot.sum(1), d_head_dot, sets)
     d_features_dot = torch.bmm(d_logits_dot, head) + torch.bmm(d_logits, head_dot)
     d_x_dot = spread(network, d_features_dot, tape.blocks[-1].output)
     for index in reversed(range(BLOCKS)):
@@ -89,17 +87,17 @@ def hessian_vector_product(
         if block.fold is not None:
             a_dot, d_shift_dot = first_backward(block, d_y_dot)
             d_weights_dot, d_scale_dot = block.fold.backward_tangent(tangent, a_dot)
-            d_weights_dot = collect(d_weights_dot, sets)
+            d_weights_dot = collect(d_weights_dot, groups, sets)
         else:
             if block.where is not None:
                 d_y_dot = unpool(d_y_dot, block.where, block.shape)
-            d_z_dot, d_scale_dot, d_shift_dot = tangent.backward(d_y_dot.flatten(1, 3))
-            d_z, d_z_dot = block.d_z.view(block.shape), d_z_dot.view(block.shape)
+            d_z_dot, d_scale_dot, d_shift_dot = tangent.backward(d_y_dot)
             d_weights_dot = convolution.to_weights(block.x, d_z_dot, stride, sets)
-            d_weights_dot += convolution.to_weights(x_dot, d_z, stride, sets)
-            d_x_dot = convolution.to_input(d_z_dot, weights, stride, x_dot.shape)
-            d_x_dot += convolution.to_input(d_z, weights_dot, stride, x_dot.shape)
-        result += [collect(d_shift_dot, sets), collect(d_scale_dot, sets), d_weights_dot]
+            d_weights_dot += convolution.to_weights(x_dot, block.d_z, stride, sets)
+            d_x_dot = convolution.to_input(d_z_dot, weights, stride, x_dot)
+            d_x_dot += convolution.to_input(block.d_z, weights_dot, stride, x_dot)
+        result += [collect(each, groups, sets) for each in (d_shift_dot, d_scale_dot)]
+        result.append(d_weights_dot.reshape(sets, -1))
     return network.joined(result[::-1], theta.shape[1])
 
 
@@ -124,8 +122,8 @@ class Normal:
     def of(
         cls, block: Block, scale: torch.Tensor, scale_dot: torch.Tensor, z_dot: torch.Tensor
     ) -> "Normal":
-        """scale, scale_dot: (G, C); z_dot: (G, n, h, w, C)."""
-        h, z_dot = block.normal(), z_dot.flatten(1, 3)
+        """scale, scale_dot: (G, C); z_dot: (G n, C, h, w)."""
+        h, z_dot = block.normal(), block.rows(z_dot)
         level, slant = (total / h.shape[1] for total in sums(z_dot, h))
         return cls(block, h, scale[:, None], scale_dot[:, None], z_dot, level, slant)
 
@@ -139,25 +137,29 @@ class Normal:
         )
 
     def backward(self, d_y_dot: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """d_z_dot (G, m, C), d_scale_dot and d_shift_dot (G, C).
+        """d_z_dot (G n, C, h, w), d_scale_dot and d_shift_dot (G, 1, C), of d_y_dot.
 
         d_z_dot = s_dot P d_h + s (P d_h_dot - h_dot mean(d_h h) - h mean(d_h h_dot)), where
-        d_h = scale d_y and d_h_dot = scale_dot d_y + scale d_y_dot.
+        d_h = scale d_y and d_h_dot = scale_dot d_y + scale d_y_dot. With a = s scale_dot -
+        s^2 scale sigma and b = -s^2 scale mean(d_y h), and as P z_dot = h_dot / s, that is
+        a P d_y + b P z_dot + s scale (P d_y_dot - h mean(d_y h_dot)).
         """
         block, h, s, m = self.block, self.h, self.block.s, self.h.shape[1]
-        scale, scale_dot, sigma = self.scale, self.scale_dot, self.sigma
+        d_y, d_y_dot = block.rows(block.d_y), block.rows(d_y_dot)
         # Means of d_y, d_y h, d_y z_dot, d_y_dot, d_y_dot h, and of d_y h_dot.
-        level, slant = block.d_shift[:, None] / m, block.d_scale[:, None] / m
-        across = (block.d_y * self.z_dot).mean(1, keepdim=True)
+        level, slant = block.d_shift / m, block.d_scale / m
+        across = (d_y * self.z_dot).mean(1, keepdim=True)
         d_shift_dot, turned = sums(d_y_dot, h)
-        level_dot, slant_dot = d_shift_dot / m, turned / m
-        bent = s * (across - self.mu_dot * level - sigma * slant)
-        gain = s * scale
+        bent = s * (across - self.mu_dot * level - self.sigma * slant)
+        d_scale_dot = torch.add(turned, bent, alpha=m)
+        gain = s * self.scale
+        square = s * gain
+        a, b = s * self.scale_dot - square * self.sigma, -square * slant
         d_z_dot = blend(
-            gain * (s * (sigma * level + slant * self.mu_dot) - level_dot) - s * scale_dot * level,
-            (s * scale_dot - s * gain * sigma, block.d_y),
+            -(a * level + b * self.mu_dot + gain * d_shift_dot / m),
+            (a, d_y),
+            (b, self.z_dot),
             (gain, d_y_dot),
-            (-s * gain * slant, self.z_dot),
-            (gain * (2 * s * sigma * slant - slant_dot - bent) - s * scale_dot * slant, h),
+            (-(a * slant + b * self.sigma + gain * d_scale_dot / m), h),
         )
-        return d_z_dot, (turned + m * bent)[:, 0], d_shift_dot[:, 0]
+        return block.images(d_z_dot), d_scale_dot, d_shift_dot

@@ -24,6 +24,7 @@ class Fold:
     s: torch.Tensor
     covariance: torch.Tensor
     w_c: torch.Tensor
+    gain: torch.Tensor
     a: torch.Tensor | None = None
     d_scale: torch.Tensor | None = None
 
@@ -41,19 +42,19 @@ class Fold:
         covariance = (total / centred.shape[2]).to(centred.dtype)
         w_c = torch.bmm(weights, covariance)
         variance = (weights * w_c).sum(2, keepdim=True)
-        return cls(weights, scale[:, :, None], (variance + EPSILON).rsqrt(), covariance, w_c)
+        scale, s = scale[:, :, None], (variance + EPSILON).rsqrt()
+        return cls(weights, scale, s, covariance, w_c, scale * s)
 
     @property
     def folded(self) -> torch.Tensor:
         """scale s W."""
-        return self.scale * self.s * self.weights
+        return self.gain * self.weights
 
     def backward(self, a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """d_weights = s scale (A - d_scale s W C) and d_scale = s diag(W A')."""
         self.a = a
         self.d_scale = self.s * (self.weights * a).sum(2, keepdim=True)
-        d_weights = self.s * self.scale * (a - self.d_scale * self.s * self.w_c)
-        return d_weights, self.d_scale[:, :, 0]
+        return self.gain * (a - self.d_scale * self.s * self.w_c), self.d_scale
 
     def tangent(self, weights: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, "Dots"]:
         """The derivative of `folded` along (weights, scale), and what it was made of."""
@@ -61,7 +62,7 @@ class Fold:
         s = -(self.s**3) * (weights * self.w_c).sum(2, keepdim=True)
         dots = Dots(weights, scale[:, :, None], s, w_c)
         gain = s * self.scale + self.s * dots.scale
-        return gain * self.weights + self.s * self.scale * weights, dots
+        return torch.addcmul(gain * self.weights, self.gain, weights), dots
 
     def backward_tangent(self, dots: "Dots", a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The derivative of `backward`'s results, where A changes by `a`."""
@@ -71,7 +72,7 @@ class Fold:
         d_scale_dot = dots.s * inner + s * inner_dot
         gain = dots.s * scale + s * dots.scale
         rest = a - d_scale_dot * s * w_c - d_scale * (dots.s * w_c + s * dots.w_c)
-        return gain * (self.a - d_scale * s * w_c) + s * scale * rest, d_scale_dot[:, :, 0]
+        return gain * (self.a - d_scale * s * w_c) + self.gain * rest, d_scale_dot
 
 
 @dataclass

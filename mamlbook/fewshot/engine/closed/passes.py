@@ -17,9 +17,12 @@ from mamlbook.fewshot.engine.closed.blocks import (
     Tape,
     collect,
     expand,
+    features,
     first,
     first_backward,
     gate,
+    head_gradient,
+    matched,
     normalised,
     normalised_backward,
     pool,
@@ -51,25 +54,26 @@ def forward(
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)
     fused = groups == 1 and theta.device.type == "cpu"
-    pooled, x = network.downsampling == "pooled", network.standardized(images)
+    pooled, side = network.downsampling == "pooled", images.shape[2]
+    x = columns(network.standardized(images), network.stride)
     for index in range(BLOCKS):
         weights, scale, shift = parts[3 * index : 3 * index + 3]
-        high = output_size(x.shape[2], network.stride)
-        shape = (*x.shape[:2], high, high, network.filters)
-        scale, shift = expand(scale, groups), expand(shift, groups)
+        scale, shift = matched(scale, groups), matched(shift, groups)
         given = None if statistics is None else statistics[index]
+        high = output_size(side, network.stride)
+        shape = (*images.shape[:2], high, high, network.filters)
+        block = Block(convolution.lay(x, network.stride) if index else x, shape)
         if index == 0:
-            block = Block(columns(x, network.stride), shape)
             y = first(block, expand(weights, groups), scale, shift, pooled, given)
         else:
-            block = Block(x, shape)
-            z = convolution.forward(x, weights, network.stride).view(groups, -1, shape[4])
-            y = normalised(block, z, scale, shift, fused, given).view(shape)
+            z = convolution.forward(block.x, weights, network.stride)
+            y = normalised(block, z, scale, shift, fused, given)
             if pooled:
                 y, block.where = pool(y)
         block.output = x = F.leaky_relu_(y, network.slope)
+        side = x.shape[2]
         tape.blocks.append(block)
-    tape.features = x.flatten(2) if pooled else x.mean((2, 3))
+    tape.features = features(network, x, groups)
     head, bias = (expand(part[:, :ways], groups) for part in parts[-2:])
     return torch.baddbmm(bias[:, None], tape.features, head.mT), tape
 
@@ -103,28 +107,25 @@ def backward(
     d_logits, last = tape.d_logits, tape.blocks[-1].output
     gradient: list[torch.Tensor] = []
     head = expand(parts[-2][:, : tape.ways], groups)
-    rest = network.outputs - tape.ways
-    d_head = F.pad(torch.bmm(d_logits.mT, tape.features), (0, 0, 0, rest))
-    d_bias = F.pad(d_logits.sum(1), (0, rest))
-    gradient += [collect(d_bias, sets), collect(d_head, sets)]
+    d_head = torch.bmm(d_logits.mT, tape.features)
+    gradient += head_gradient(network, d_logits.sum(1), d_head, sets)
     d_x = spread(network, torch.bmm(d_logits, head), last)
     for index in reversed(range(BLOCKS)):
         block, (weights, scale) = tape.blocks[index], parts[3 * index : 3 * index + 2]
-        scale = expand(scale, groups)
+        scale = matched(scale, groups)
         d_y = gate(d_x, block.output, network.slope)
         if block.fold is not None:
             a, d_shift = first_backward(block, d_y)
             d_weights, d_scale = block.fold.backward(a)
-            d_weights = collect(d_weights, sets)
+            d_weights = collect(d_weights, groups, sets)
         else:
             if block.where is not None:
                 d_y = unpool(d_y, block.where, block.shape)
-            d_y = d_y.flatten(1, 3)
             d_z, d_scale, d_shift = normalised_backward(block, d_y, scale)
             if tape.tangents:
                 block.d_y, block.d_z, block.d_scale, block.d_shift = d_y, d_z, d_scale, d_shift
-            d_z = d_z.view(block.shape)
             d_weights = convolution.to_weights(block.x, d_z, network.stride, sets)
-            d_x = convolution.to_input(d_z, weights, network.stride, block.x.shape)
-        gradient += [collect(d_shift, sets), collect(d_scale, sets), d_weights]
+            d_x = convolution.to_input(d_z, weights, network.stride, block.x)
+        gradient += [collect(each, groups, sets) for each in (d_shift, d_scale)]
+        gradient.append(d_weights.reshape(sets, -1))
     return network.joined(gradient[::-1], theta.shape[1])
