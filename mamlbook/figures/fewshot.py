@@ -33,8 +33,8 @@ def chance(axes: Axes, level: float) -> None:
     """The accuracy of guessing, dotted."""
     axes.axhline(level, color=GREY, linestyle=":", linewidth=1)
     axes.annotate(
-        "chance", (0.995, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-        fontsize=8, color=GREY,
+        "chance", (1, level), xycoords=("axes fraction", "data"), va="center",
+        xytext=(3, 0), textcoords="offset points", fontsize=9, color=GREY,
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def controls(rows: pd.DataFrame, data: str, interval: str, named: list[str]) -> 
         axes.axvline(CHANCE[data][hardness], color=GREY, linestyle=":", linewidth=1)
         axes.set_title(f"{hardness} tasks")
         axes.set_xlabel("accuracy, %")
-    panels[0].set_yticks(range(len(named)), named, fontsize=8)
+    panels[0].set_yticks(range(len(named)), named, fontsize=9)
     panels[0].invert_yaxis()
     return figure
 

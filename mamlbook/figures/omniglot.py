@@ -9,20 +9,25 @@ from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
 
 
+def _short(alphabet: str) -> str:
+    """An alphabet's name beside a bar."""
+    return alphabet.replace("_", " ").replace("Canadian Aboriginal Syllabics", "syllabics")
+
+
 def alphabets(rows: pd.DataFrame) -> Figure:
     """Accuracy after one step of the trained network, alphabet by alphabet; losses step by step."""
     from mamlbook.fewshot.settings import HARD_ALPHABETS  # brings torch, which no other needs
 
     hard = rows[rows["hardness"] == "hard"]
     after = hard[(hard["network"] == "trained") & (hard["step"] == 1)].sort_values("accuracy")
-    figure, (left, right) = subplots(1, 2, height=7.2, gridspec_kw={"width_ratios": [1.35, 1]})
+    figure, (left, right) = subplots(1, 2, height=9.6, gridspec_kw={"width_ratios": [1.35, 1]})
     heights = np.arange(len(after))[::-1]
     colours = [COLOURS["hard"] if group in HARD_ALPHABETS else GREY for group in after["group"]]
     left.barh(heights, after["accuracy"], 0.62, color=colours, alpha=0.85)
     left.errorbar(
         after["accuracy"], heights, xerr=after["accuracy_ci95"], fmt="none", color="#111827", lw=0.8
     )
-    left.set_yticks(heights, [name.replace("_", " ") for name in after["group"]], fontsize=6.5)
+    left.set_yticks(heights, [_short(name) for name in after["group"]], fontsize=9)
     left.set_ylim(-0.7, len(after) - 0.3)
     left.set_xlim(after["accuracy"].min() - 8, 100)
     left.set_xlabel("accuracy after one step, %")
@@ -99,7 +104,7 @@ def ablation(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
 
 ARM_NAMES = {
     "wide": "five alphabets",
-    "few": "five alphabets,\nas many characters as one",
+    "few": "five alphabets,\nas many characters\nas one",
     "close": "one alphabet",
 }
 
@@ -124,7 +129,7 @@ def packing(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
         )
         axes.plot(range(3), gains, color=GREY, linewidth=0.7, alpha=0.6)
         axes.plot(range(3), gains.mean(1), "o-", color=COLOURS["maml"], label="mean")
-        axes.set_xticks(range(3), ARM_NAMES.values(), fontsize=8)
+        axes.set_xticks(range(3), ARM_NAMES.values(), fontsize=9)
         axes.set_xlim(-0.4, 2.4)
         axes.set_title(title)
     panels[0].set_ylabel("MAML minus NAL, points")
