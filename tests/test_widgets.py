@@ -15,6 +15,7 @@ from mamlbook import widgets
     ("kind", "moved"),
     [
         (widgets.Hardness, {"rho_hard": 0.4, "m": 77, "d": 3, "alpha": 0.5, "distance": 2.0}),
+        (widgets.Descent, {"step": 3.5, "rho_hard": 0.4, "rate": 0.7, "x": 0.5, "y": 0.1}),
         (widgets.Geography, {"R": 1.0, "r_hard": 0.2, "r_easy": 3.0, "m": 40}),
         (widgets.GainMap, {"x": 0.3, "packing": 2.0, "m": 900, "spread": 1.0}),
         (widgets.Landscapes, {"hard_variance": 0.3, "alpha": 1.1}),

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import anywidget
 import numpy as np
+import pandas as pd
 import traitlets
 from PIL import Image
 
 from mamlbook.diagnose import evidence
+from mamlbook.linear import TrainingLaw
 
 HERE = Path(__file__).parent
 
@@ -39,6 +41,23 @@ class Hardness(anywidget.AnyWidget):
     d = traitlets.Int(10).tag(sync=True)
     alpha = traitlets.Float(1.0).tag(sync=True)
     distance = traitlets.Float(6.3).tag(sync=True)
+
+
+class Descent(anywidget.AnyWidget):
+    """Gradient descent on NAL's and MAML's objectives for Figure 2's two tasks, m = 2000.
+
+    Traits: outer steps `step` (between whole ones the picture moves), the hard task's `rho_hard`,
+    the outer learning rate `rate`, and the first initialization: `x` along the line between the
+    tasks, where the hard one is at 1 and the easy one at -1, and `y` across it.
+    """
+
+    _esm = _script("linear", "descent")
+    _css = STYLE + (HERE / "descent.css").read_text(encoding="utf-8")
+    step = traitlets.Float(8.0).tag(sync=True)
+    rho_hard = traitlets.Float(0.25).tag(sync=True)
+    rate = traitlets.Float(1.0).tag(sync=True)
+    x = traitlets.Float(-0.25).tag(sync=True)
+    y = traitlets.Float(1.25).tag(sync=True)
 
 
 class Geography(anywidget.AnyWidget):
@@ -70,6 +89,71 @@ class GainMap(anywidget.AnyWidget):
     packing = traitlets.Float(10.0).tag(sync=True)
     m = traitlets.Int(500).tag(sync=True)
     spread = traitlets.Float(0.1).tag(sync=True)
+
+
+class Budget(anywidget.AnyWidget):
+    """A budget of samples split between tasks and the episodes of each, and what it loses.
+
+    nal, maml: the laws of one episode of `episode` samples. The loss is half the mean squared
+    distance of `TrainingLaw.rms` with T = budget/split tasks: the expected excess of each method's
+    own objective over its minimum, as T grows.
+
+    Traits that move: the places `split` and `budget` in `splits` (episodes of each task) and
+    `budgets` (episodes in all).
+    """
+
+    _esm = _script("budget")
+    _css = STYLE
+    parts = traitlets.Dict().tag(sync=True)
+    splits = traitlets.List([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30, 40]).tag(sync=True)
+    budgets = traitlets.List([960, 1920, 3840, 7680]).tag(sync=True)
+    episode = traitlets.Int(125).tag(sync=True)
+    split = traitlets.Int(7).tag(sync=True)
+    budget = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, nal: TrainingLaw, maml: TrainingLaw, **traits) -> None:
+        parts = {"nal": [nal.between, nal.within], "maml": [maml.between, maml.within]}
+        super().__init__(parts=parts, **traits)
+
+
+class Scarcity(anywidget.AnyWidget):
+    """Accuracies on FS-CIFAR100 by the number of adaptation steps, for each p of the record.
+
+    rows: those of the item cifar_steps; means over its seeds are shown. chance: "hard" and "easy",
+    the accuracies of guessing, in percent.
+
+    Traits that move: the place `p` in `ps`, `steps`, and `classes`, 0 for test and 1 for training.
+    """
+
+    _esm = _script("scarce")
+    _css = STYLE + (HERE / "scarce.css").read_text(encoding="utf-8")
+    accuracies = traitlets.Dict().tag(sync=True)
+    ps: traitlets.List = traitlets.List().tag(sync=True)
+    chance = traitlets.Dict().tag(sync=True)
+    p = traitlets.Int(0).tag(sync=True)
+    steps = traitlets.Int(1).tag(sync=True)
+    classes = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, rows: pd.DataFrame, chance: dict[str, float], **traits) -> None:
+        ps = sorted({name for name in rows["setting"].dropna() if name}, key=_probability)
+        rows = rows.assign(setting=rows["setting"].fillna(""))
+        keys = ["split", "hardness", "algorithm", "setting", "step"]
+        mean = rows.groupby(keys)["accuracy"].mean()
+        accuracies = {
+            split: {
+                kind: {
+                    name: [
+                        mean[split, kind, name, setting].round(3).tolist()
+                        for setting in (ps if (split, kind, name, ps[0]) in mean.index else [""])
+                    ]
+                    for name in ("nal", "maml", "classifier", "none")
+                }
+                for kind in ("hard", "easy")
+            }
+            for split in ("test", "train")
+        }
+        values = [_probability(name) for name in ps]
+        super().__init__(accuracies=accuracies, ps=values, chance=chance, **traits)
 
 
 class Landscapes(anywidget.AnyWidget):
@@ -144,6 +228,11 @@ class OwnTasks(anywidget.AnyWidget):
     @traitlets.default("coverages")
     def _coverages(self) -> list[dict[str, float]]:
         return evidence.coverages()
+
+
+def _probability(setting: str) -> float:
+    """The p of a setting such as p=0.5."""
+    return float(setting.removeprefix("p="))
 
 
 def _sheet(images: np.ndarray) -> np.ndarray:

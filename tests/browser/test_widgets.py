@@ -16,6 +16,7 @@ from mamlbook.linear import (
     maml_solution,
     nal_solution,
     q_matrix,
+    sgd_mean,
     two_tasks,
 )
 
@@ -62,6 +63,34 @@ def hardness(rho_hard, m, d, alpha, distance):
         risks[name] = excess_risk(env, w, alpha, m)
         position = w @ away / np.linalg.norm(away)
         found |= {name: position, f"{name}_to_hard": half - position, f"{name}_risk": risks[name]}
+    return found | {"ratio": risks["nal"] / risks["maml"]}
+
+
+def descent(step, rho_hard, rate, x, y):
+    """What the Descent widget shows: the means of SGD, which are gradient descent, in Figure 2's
+    environment seen from the first initialization."""
+    one = np.ones(10)
+    start = x * one + y * np.tile([1.0, -1.0], 5)
+    env = two_tasks(rho_hard, 1.0, one - start, -one - start)
+    k, part = divmod(step, 1)
+
+    def after(alpha: float | None, steps: float) -> np.ndarray:
+        return sgd_mean(env, alpha=alpha, n2=2000, rate=rate, iterations=int(steps))
+
+    found, risks = {}, {}
+    for name, alpha, goal in (
+        ("nal", None, nal_solution(env)),
+        ("maml", 1.0, maml_solution(env, 1.0, 2000)),
+    ):
+        way = min(2 * part, 1)  # the first half of a step moves the initialization
+        w = (1 - way) * after(alpha, k) + way * after(alpha, min(k + 1, 60))
+        risks[name] = excess_risk(env, w, 1.0, 2000)
+        risks[f"{name}_best"] = excess_risk(env, goal, 1.0, 2000)
+        place = w + start
+        found |= {f"{name}_x": place[::2].mean() / 2 + place[1::2].mean() / 2}
+        found |= {f"{name}_y": place[::2].mean() / 2 - place[1::2].mean() / 2}
+        found |= {f"{name}_risk": risks[name], f"{name}_best": risks[f"{name}_best"]}
+    found["limit"] = risks["nal_best"] / risks["maml_best"]
     return found | {"ratio": risks["nal"] / risks["maml"]}
 
 
@@ -128,6 +157,7 @@ def adaptation(w1, w2, hard_variance, alpha):
 # page, index of the widget on it, traits on a log scale, whole numbers, the Python side
 WIDGETS = {
     "hardness": ("hardness", 0, {"m"}, {"m", "d"}, hardness),
+    "descent": ("hardness", 1, set(), set(), descent),
     "geography": ("geography", 0, {"r_hard", "r_easy", "m"}, {"m"}, landscape),
     "gain": ("geography", 1, {"x", "packing", "m", "spread"}, {"m"}, gain_map),
     "landscapes": ("two_layer_net", 0, set(), set(), landscapes),
@@ -278,6 +308,7 @@ def test_hardness_runs_from_easy_on_the_left_to_hard_on_the_right(look, open_pag
 # What each box is to take, more exactly than its slider could stand.
 TYPED = {
     "hardness": {"rho_hard": 0.1234, "m": 777, "d": 7, "alpha": 0.771, "distance": 3.217},
+    "descent": {"step": 12.345, "rho_hard": 0.1234, "rate": 0.771, "x": 0.4321, "y": 0.9876},
     "geography": {
         "R": 1.2345, "r_hard": 0.12345, "r_easy": 1.2345,
         "rho_hard": 0.1234, "rho_easy": 0.8765, "m": 321,
@@ -476,6 +507,8 @@ def frame(page) -> None:
 # Widget, handle: the traits that it moves, and whether to the right and up they grow.
 HANDLES = {
     ("hardness", 0): {"rho_hard": (1, 0)},  # of its slider, which is turned
+    ("descent", 0): {"x": (1, 0), "y": (0, 1)},
+    ("descent", 1): {"step": (1, 0)},
     ("geography", 0): {"R": (1, 1)},
     ("geography", 1): {"r_hard": (1, 0)},
     ("geography", 2): {"r_easy": (1, 0)},
