@@ -27,13 +27,14 @@ def test_the_tables_train_in_five_groups():
     ],
 )
 def test_flops_are_those_of_the_convolutions(settings, shape, inputs):
-    """Forward, to the weights and to the input, 2 to a product; the first block has the
-    covariance of its patches instead of the last, and a shift beside its weights."""
+    """Forward and to the weights, nine taps each, and to the input, sixteen with those that are
+    zero, 2 to a product; the first block has the covariance of its patches instead of the last,
+    and a shift beside its weights."""
     side = (settings.network.side + 1) // 2
     products = side**2 * (2 * (9 * inputs + 1) * 64 + (9 * inputs) ** 2)
     for _ in range(3):
         side = (side + 1) // 2
-        products += 3 * side**2 * 9 * 64 * 64
+        products += side**2 * (2 * 9 + 16) * 64 * 64
     images = shape.ways * (shape.shots + shape.queries)
     assert 1 < gpu.flops(settings, shape) / (2 * products * images) < 1.002
 
