@@ -200,10 +200,6 @@ ITEMS = {
             "cifar", "Table2", "table2", "cifar.table2", data="cifar100",
         ),
         Item(
-            "table2_lineage", "Table 2 as most probably run", "40 h",
-            "cifar", "Table2Lineage", "table2_lineage", "cifar.table2_lineage", data="cifar100",
-        ),
-        Item(
             "cifar_rates", "outer rates, Appendix C.5", "15 min",
             "cifar", "Rates", "cifar_rates", "cifar.cifar_rates", data="cifar100",
         ),

@@ -7,7 +7,6 @@ from mamlbook.figures.cifar import (
     cifar_steps,
     scarcity,
     table2,
-    table2_lineage,
     tasks,
 )
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
@@ -98,7 +97,6 @@ __all__ = [
     "table1",
     "table1_lineage",
     "table2",
-    "table2_lineage",
     "table3",
     "task_weights",
     "tasks",
