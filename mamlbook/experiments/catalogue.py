@@ -157,11 +157,6 @@ ITEMS = {
             "omniglot", "Alphabets", "alphabets", "omniglot.alphabets", data="omniglot",
         ),
         Item(
-            "alphabets_lineage", "hard alphabets, most probably", "2 h",
-            "omniglot", "AlphabetsLineage", "alphabets_lineage", "omniglot.alphabets_lineage",
-            data="omniglot",
-        ),
-        Item(
             "table1", "Tables 1 and 4, Section 5", "40 h",
             "omniglot", "Table1", "table1", "omniglot.table1", data="omniglot",
         ),

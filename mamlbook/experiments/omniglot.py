@@ -53,17 +53,6 @@ class Alphabets(Budget):
 
 
 @dataclass(frozen=True)
-class AlphabetsLineage(Alphabets):
-    """The same procedure in the configuration that the authors most probably ran, `lineage`."""
-
-    configuration: Configuration = "lineage"
-    tasks: int = 200
-    """Evaluation tasks of each alphabet."""
-    steps: int = 1
-    """Inner steps whose losses are kept."""
-
-
-@dataclass(frozen=True)
 class Table1(Budget):
     """Tables 1 and 4: MAML, NAL-1 and NAL-10 where the hard tasks are spread wide and close.
 
@@ -139,9 +128,6 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
             rows = evaluation.by_group(one.cells[0], theta, dataset, settings.tasks, settings.steps)
             tables.append(rows.assign(network=name, seed=one.cells[0].seed))
     return pd.concat(tables, ignore_index=True)
-
-
-alphabets_lineage = alphabets
 
 
 def variants(settings: Table1 = Table1()) -> list[Omniglot]:

@@ -32,7 +32,6 @@ from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theore
 from mamlbook.figures.omniglot import (
     ablation,
     alphabets,
-    alphabets_lineage,
     crossed,
     dispersion,
     omniglot_controls,
@@ -51,7 +50,6 @@ __all__ = [
     "NAMES",
     "ablation",
     "alphabets",
-    "alphabets_lineage",
     "beyond",
     "biases",
     "budget",

@@ -81,8 +81,8 @@ def table1() -> Judged:
     "omniglot",
     "alphabets",
 )
-def hard_alphabets(item: str = "alphabets") -> Judged:
-    found = rows(item)
+def hard_alphabets() -> Judged:
+    found = rows("alphabets")
     after = found[(found["network"] == "trained") & (found["step"] == 1)]
     hard = after[after["hardness"] == "hard"].groupby("group")["accuracy"].mean()
     rank = hard.rank()
@@ -422,7 +422,7 @@ def by_configuration() -> pd.DataFrame:
     of Omniglot alone, judged by the same rules in two configurations; `measured` in `lineage`."""
     says = {each.name: each.says for each in CLAIMS}
     lines = []
-    for judge in (hard_alphabets, harder, packed, nal_stays, gain_and_spread):
+    for judge in (harder, packed, nal_stays, gain_and_spread):
         (table,) = judge.__defaults__
         strided, lineage = judge(table), judge(f"{table}_lineage")
         both = verdict(strided), verdict(lineage)
