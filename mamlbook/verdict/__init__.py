@@ -6,7 +6,8 @@ of its checks hold, "partly" if some do, "not" if none does, and "untestable" if
 
 from mamlbook.verdict import images, theory
 from mamlbook.verdict.claims import Claim, Judged, table, verdict
+from mamlbook.verdict.images import by_configuration
 
 CLAIMS = (*theory.CLAIMS, *images.CLAIMS)
 
-__all__ = ["CLAIMS", "Claim", "Judged", "table", "verdict"]
+__all__ = ["CLAIMS", "Claim", "Judged", "by_configuration", "table", "verdict"]
