@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 # What holds places and lengths. Not a scale: a glyph's is far below one, and its digits count.
 PLACES = re.compile(r' (?:d|points|x|y|x1|y1|x2|y2|width|height)="[^"]*"|translate\([^)]*\)')
+PATH = re.compile(r' d="[^"]*"')
+COMMAND = re.compile(r" ?([A-DF-Za-df-z]) ?")  # of a path; an e may be a number's
 STYLE = re.compile(r' style="[^"]*"')
 UNSEEN = re.compile(r"\s*(?:<metadata>.*?</metadata>|<!--.*?-->)", re.S)
 
@@ -22,6 +24,7 @@ def light(svg: str) -> str:
     drawing that is light already stays as it is.
     """
     short = PLACES.sub(lambda places: NUMBER.sub(_rounded, places[0]), UNSEEN.sub("", svg))
+    short = PATH.sub(lambda path: " " + COMMAND.sub(r"\1", path[0][1:]), short)
     short = STYLE.sub(lambda style: re.sub(r"([:;]) ", r"\1", style[0]), short)
     return re.sub(r"\s*\n\s*", "\n", short)
 

@@ -134,6 +134,7 @@ def _describe(app: Sphinx, page: str, template: str, context: dict, doctree) -> 
     said = given[1] if given else escape(description(doctree))
     if context.get("title") == app.config.html_title:  # the first page: its title once
         context["docstitle"] = ""
+        context["theme_logo"] = {**context["theme_logo"], "text": app.config.html_title}
     base = app.config.html_baseurl
     image = urljoin(base, PREVIEW) if base else context["pathto"](PREVIEW, resource=True)
     title = re.sub(r"<[^>]*>", "", context.get("title", "")) or escape(app.config.html_title)

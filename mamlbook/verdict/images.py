@@ -224,7 +224,7 @@ def gain_and_spread(item: str = "table1") -> Judged:
     )
 
 
-def relative_gain(item: str) -> Judged:
+def relative_gain(item: str = "table1") -> Judged:
     """Whether the gain on hard tasks is larger in Small."""
     growth = {
         split: gain(item, "small", split, "hard", "nal-1")

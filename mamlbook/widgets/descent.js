@@ -45,7 +45,7 @@ function draw(values) {
   const now = scene(values);
   const { nal, maml, k } = now;
   const plane = axes({
-    width: 380, height: 300, x: [-1.6, 1.6], y: [-0.7, -0.7 + (3.2 * 242) / 326], xticks: [-1, 0, 1], yticks: [0, 1],
+    width: 380, height: 300, x: [-1.6, 1.6], y: [-0.7, -0.7 + (3.2 * 242) / 322], xticks: [-1, 0, 1], yticks: [0, 1],
     title: "initializations (■ NAL, ● MAML), inner steps", xlabel: "along the line between the tasks",
   });
   const put = (tag, attributes, ...at) => {

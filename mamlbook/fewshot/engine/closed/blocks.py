@@ -30,7 +30,7 @@ def gate(d: torch.Tensor, output: torch.Tensor, slope: float) -> torch.Tensor:
 
 @dataclass
 class Block:
-    """What a block keeps: its input x (centred columns in the first), its output, and between
+    """What a block keeps: its input x (centered columns in the first), its output, and between
     them the mean of z and s, (G, 1, C), and h (G, m, C) or, where batch norm is the library's own,
     z; `where` (G n, C, h', w') each maximum was. For tangents, after the backward pass, also d_y
     and d_z, as z, d_scale and d_shift, as s. The library's mean and s of one group are (C,)."""
@@ -94,7 +94,7 @@ def first(
     pooled: bool,
     given: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
-    """The first block up to its activation (G n, C, h, w); its patches are centred in place.
+    """The first block up to its activation (G n, C, h, w); its patches are centered in place.
 
     weights: (G, C, k); scale, shift: (G, C), or (1, C) for all groups.
     """
