@@ -133,7 +133,7 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   const px = scale(x, left, width - right);
   const py = scale(y, height - bottom, top);
   const node = element("g");
-  const named = (t) => (Array.isArray(t) ? t : [t, plain(t)]);
+  const named = (t) => (Array.isArray(t) ? t : [t, plain(t).replace(/[.]?0* × /, `·`)]);
   for (const [t, text] of (yticks ?? ticks(...y, 4)).map(named)) {
     node.append(
       element("line", { class: "mb-grid", x1: left, x2: width - right, y1: py(t), y2: py(t) }),
@@ -150,7 +150,7 @@ function axes({ width, height, x, y, xlabel, ylabel, title, xticks, yticks }) {
   );
   if (ylabel)
     node.append(
-      lettering({ class: "mb-tick", transform: `translate(14 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, ylabel),
+      lettering({ class: "mb-tick", transform: `translate(16 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, ylabel),
     );
   if (xlabel)
     node.append(
