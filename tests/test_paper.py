@@ -1,12 +1,9 @@
 """The paper's tables, read off its pages a second time, as lines of text."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from mamlbook.experiments.paper import TABLE1, TABLE2, TABLE3, effect_of_training
-from mamlbook.intervals import mean_ci95
-from mamlbook.records import Record
+from mamlbook.experiments.paper import TABLE1, TABLE2, TABLE3
 
 # Each line as Tables 4 and 5 print it: training easy, training hard, test easy, test hard.
 PRINTED = {
@@ -83,17 +80,3 @@ def test_table_3_is_the_printed_one():
         for name, text in columns.items()
     ]
     pd.testing.assert_frame_equal(TABLE3, pd.DataFrame(expected, columns=TABLE3.columns))
-
-
-def test_the_effect_of_training_is_paired_by_seed():
-    rng = np.random.default_rng(0)
-    keys = ["setting", "algorithm", "split", "hardness"]
-    lines = [("a", name, "test", "hard") for name in ("maml", "nal", "none")]
-    accuracy = rng.uniform(0, 100, (3, 5))
-    accuracy[1] = accuracy[2] + 3 + rng.uniform(-1, 1, 5)  # seeds differ, training adds three
-    record = Record("x", pd.DataFrame(lines, columns=keys), {}, {"accuracy": accuracy})
-    (row,) = effect_of_training(record, "nal").itertuples()
-    assert row.Index == ("a", "test", "hard")
-    assert (row.untrained, row.trained) == (accuracy[2].mean(), accuracy[1].mean())
-    assert (row.difference, row.half) == mean_ci95(accuracy[1] - accuracy[2])
-    assert row.half < 2 < mean_ci95(accuracy[1])[1]

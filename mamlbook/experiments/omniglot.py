@@ -8,20 +8,15 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.errors import InputError
-from mamlbook.experiments.cells import (
-    Budget,
-    cells,
-    evaluated,
-    histories,
-    train,
-    with_untrained,
-)
+from mamlbook.experiments.cells import Budget, cells, evaluated, histories, train
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import training
 from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Configuration, Omniglot, OmniglotAlgorithm, Setting
 from mamlbook.fewshot.training import Trained, evaluation, geometry
 from mamlbook.fewshot.training.classifier import Classifier, fit
+from mamlbook.intervals import mean_ci95
+from mamlbook.records import Record, seed_accuracies
 
 SETTINGS: tuple[Setting, ...] = ("large", "small")
 ADAM: dict[str, Any] = {"optimiser": "adam", "outer_rate": 1e-3}
@@ -149,7 +144,36 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `table1`, with the distance that training moved the weights, and with the untrained
     networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
-    return with_untrained(train(variants(settings), settings), settings, "nal-1")
+    trained = train(variants(settings), settings)
+    rows, arrays = evaluated(trained, settings)
+    moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
+    keys = ["setting", "algorithm"]
+    rows = rows.merge(moved.groupby(keys, as_index=False).distance.mean(), on=keys)
+    nal = [one.cells[0] for one in trained if one.cells[0].settings.algorithm == "nal-1"]
+    bare, own = evaluated([training.untrained(cell) for cell in nal], settings)
+    rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
+    accuracy = np.concatenate([arrays["accuracy"], own["accuracy"]])
+    return rows, {"accuracy": accuracy, "course": histories(trained, settings)}
+
+
+def effect_of_training(record: Record, algorithm: str) -> pd.DataFrame:
+    """What training by `algorithm` adds to an untrained network (algorithm "none") that is adapted
+    in the same way to the same tasks.
+
+    A row for each setting, split and hardness, which index it: the mean accuracies `untrained` and
+    `trained`, in percent, and `difference`, paired by seed, with its 95 % half-width `half`.
+    Raises InputError if the record has one seed, which gives no interval.
+    """
+    at = seed_accuracies(record)
+    lines = {}
+    for setting, name, split, hardness in at:
+        if name == algorithm:
+            after, before = (at[setting, each, split, hardness] for each in (name, "none"))
+            both = {"untrained": before.mean(), "trained": after.mean()}
+            difference, half = mean_ci95(after - before)
+            lines[setting, split, hardness] = {**both, "difference": difference, "half": half}
+    table = pd.DataFrame(lines).T
+    return table.rename_axis(["setting", "split", "hardness"])
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

@@ -2,9 +2,6 @@
 
 import pandas as pd
 
-from mamlbook.intervals import mean_ci95
-from mamlbook.records import Record, seed_accuracies
-
 TABLE3 = pd.DataFrame(
     [
         ("nal", 1.0, 0.18, 0.02, 0.78, 0.11),
@@ -69,23 +66,3 @@ def beside(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     both = ours.merge(named, on=keys, how="left", validate="one_to_one")
     allowed = (both["accuracy_ci95"] ** 2 + both["paper_ci95"] ** 2) ** 0.5
     return both.assign(agrees=(both["accuracy"] - both["paper"]).abs() <= allowed)
-
-
-def effect_of_training(record: Record, algorithm: str) -> pd.DataFrame:
-    """What training by `algorithm` adds to an untrained network (algorithm "none") that is adapted
-    in the same way to the same tasks.
-
-    A row for each setting, split and hardness, which index it: the mean accuracies `untrained` and
-    `trained`, in percent, and `difference`, paired by seed, with its 95 % half-width `half`.
-    Raises InputError if the record has one seed, which gives no interval.
-    """
-    at = seed_accuracies(record)
-    lines = {}
-    for setting, name, split, hardness in at:
-        if name == algorithm:
-            after, before = (at[setting, each, split, hardness] for each in (name, "none"))
-            both = {"untrained": before.mean(), "trained": after.mean()}
-            difference, half = mean_ci95(after - before)
-            lines[setting, split, hardness] = {**both, "difference": difference, "half": half}
-    table = pd.DataFrame(lines).T
-    return table.rename_axis(["setting", "split", "hardness"])

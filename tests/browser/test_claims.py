@@ -86,6 +86,19 @@ def test_a_link_to_what_is_not_shown_shows_it(look, open_page: OpenPage, judged)
     assert section.is_visible() and len(page.evaluate(SHOWN)) == len(judged)
 
 
+@at(desk(PAGE), phone(PAGE))
+def test_the_comparison_of_configurations_fits(look, open_page: OpenPage):
+    """Its sentences are broken into lines; on a phone each verdict has its configuration's name."""
+    page = open_page(look)
+    table = page.locator("table.compared")
+    room = page.locator("article").first.bounding_box()["width"]
+    assert table.bounding_box()["width"] <= room + 1
+    named = table.locator("tbody td:nth-child(3)").first.evaluate(
+        "cell => getComputedStyle(cell, '::before').content"
+    )
+    assert ("lineage" in named) == (look.width < 600)
+
+
 def test_without_scripts_all_are_shown(browser, addresses, judged):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -30,6 +30,8 @@ def test_the_dial_of_p_shows_the_record(look, open_page: OpenPage):
     rows = records.load("cifar_steps").rows.fillna({"setting": ""})
     keys = ["split", "hardness", "algorithm", "setting", "step"]
     mean = rows.groupby(keys)["accuracy"].mean()
+    heads = page.locator(".mb-widget .mb-table tbody th").all()
+    assert len({round(head.bounding_box()["x"]) for head in heads}) == 1  # the lines stand alike
     for i, p in enumerate(PS):
         for steps in range(6):
             for classes, split in enumerate(("test", "train")):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mamlbook import figures, jobs
@@ -12,6 +13,8 @@ from mamlbook.fewshot import training
 from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import ARMS, Cell, Omniglot
 from mamlbook.fewshot.training import evaluation
+from mamlbook.intervals import mean_ci95
+from mamlbook.records import Record
 
 TINY = {"iterations": 1, "seeds": 2, "filters": 1, "evaluation_tasks": 6}
 
@@ -151,3 +154,17 @@ def test_the_arms_differ_in_what_they_say(characters):
             assert not {c for g in met[0] for c in g} & {
                 c for g in wide.training.hard.groups for c in g
             }
+
+
+def test_the_effect_of_training_is_paired_by_seed():
+    rng = np.random.default_rng(0)
+    keys = ["setting", "algorithm", "split", "hardness"]
+    lines = [("a", name, "test", "hard") for name in ("maml", "nal", "none")]
+    accuracy = rng.uniform(0, 100, (3, 5))
+    accuracy[1] = accuracy[2] + 3 + rng.uniform(-1, 1, 5)  # seeds differ, training adds three
+    record = Record("x", pd.DataFrame(lines, columns=keys), {}, {"accuracy": accuracy})
+    (row,) = omniglot.effect_of_training(record, "nal").itertuples()
+    assert row.Index == ("a", "test", "hard")
+    assert (row.untrained, row.trained) == (accuracy[2].mean(), accuracy[1].mean())
+    assert (row.difference, row.half) == mean_ci95(accuracy[1] - accuracy[2])
+    assert row.half < 2 < mean_ci95(accuracy[1])[1]

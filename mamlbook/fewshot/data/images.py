@@ -10,7 +10,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,24 +82,19 @@ _OMNIGLOT_UPSTREAM = {
     "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
 }
 _OMNIGLOT_DIGEST = "308ac7ccbf96c742c7087faf6866e19deb5e15033216577fc806ecb136c55892"
+_OMNIGLOT = Source(
+    "omniglot",
+    files=_OMNIGLOT_PACKED,
+    upstream=_OMNIGLOT_UPSTREAM,
+    urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
+    digest=_OMNIGLOT_DIGEST,
+    decode=decode.omniglot,
+)
 
 SOURCES = {
-    "omniglot": Source(
-        "omniglot",
-        files=_OMNIGLOT_PACKED,
-        upstream=_OMNIGLOT_UPSTREAM,
-        urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
-        digest=_OMNIGLOT_DIGEST,
-        decode=decode.omniglot,
-    ),
-    "omniglot-binary": Source(
-        "omniglot-binary",
-        files=_OMNIGLOT_PACKED,
-        upstream=_OMNIGLOT_UPSTREAM,
-        urls={name: (_LAKE + name, _LAKE_MIRROR + name) for name in _OMNIGLOT_FILES},
-        digest=_OMNIGLOT_DIGEST,
-        decode=decode.omniglot_binary,
-        folder="omniglot",
+    "omniglot": _OMNIGLOT,
+    "omniglot-binary": replace(
+        _OMNIGLOT, name="omniglot-binary", decode=decode.omniglot_binary, folder="omniglot"
     ),
     "cifar100": Source(
         "cifar100",

@@ -169,10 +169,10 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         seeds=("seed", "nunique"),
     )
     more = [name for name in KEYS if name not in TABLE]
-    return as_computed(table[[*TABLE, "accuracy_ci95_tasks", *more]])
+    return in_single_precision(table[[*TABLE, "accuracy_ci95_tasks", *more]])
 
 
-def as_computed(rows: pd.DataFrame) -> pd.DataFrame:
+def in_single_precision(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with accuracies and losses in single precision, in which networks compute them; a
     record is a third smaller without digits that mean nothing."""
     measured = [name for name in rows if name.startswith(("accuracy", "loss"))]
@@ -234,7 +234,7 @@ def by_group(
                 row[what] = values[:, step].mean().item()
                 row[f"{what}_ci95"] = half_width(values[:, step].cpu().numpy())
             rows.append({**row, "tasks": count})
-    return as_computed(pd.DataFrame(rows))
+    return in_single_precision(pd.DataFrame(rows))
 
 
 def _adapted(learner, network, theta, images, episodes, steps):
@@ -270,7 +270,7 @@ def by_steps(trained: Trained, images: ImageSet, count: int, steps: int) -> pd.D
             for step, mean in enumerate(100 * accuracy.mean(0)):
                 row = {"split": split, "hardness": hardness, "step": step}
                 rows.append({**row, "accuracy": mean.item(), "seed": cell.seed})
-    return as_computed(pd.DataFrame(rows))
+    return in_single_precision(pd.DataFrame(rows))
 
 
 def distance_moved(trained: Trained) -> dict[str, Any]:
