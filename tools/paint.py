@@ -118,7 +118,7 @@ def _paint(app: Sphinx, exception: Exception | None) -> None:
     pages = [path for path in sorted(out.rglob("*.html")) if "_static" not in path.parts]
     for path in pages:
         html = path.read_text(encoding="utf-8")
-        whole = sized(own_widgets(html), path.parent)
+        whole = in_light(sized(own_widgets(html), path.parent))
         if whole != html:
             path.write_text(whole, encoding="utf-8")
     raw = [path for path in pages if unpainted(path.read_text(encoding="utf-8"))]
@@ -135,6 +135,11 @@ def _paint(app: Sphinx, exception: Exception | None) -> None:
                 name = path.relative_to(out).as_posix()
                 framed = with_frames(html, frames(browser, address + name))
                 path.write_text(framed, encoding="utf-8")
+
+
+def in_light(html: str) -> str:
+    """A page in the light theme until book.js knows the reader's; "auto" has no colours at all."""
+    return html.replace('data-theme="auto"', 'data-theme="light"', 1)
 
 
 def unpainted(html: str) -> bool:

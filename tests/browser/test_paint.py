@@ -1,6 +1,7 @@
 """The first paint of a page is whole: nothing of it moves, and its widgets soon come to life."""
 
 import re
+import time
 
 import nbformat
 import pytest
@@ -69,6 +70,48 @@ def test_nothing_moves_after_the_first_paint(browser: Browser, addresses, name, 
     assert sum(value for value, _ in shifts) < SHIFT, shifts
 
 
+def test_fonts_that_come_late_do_not_move_the_page(browser: Browser, addresses):
+    context = view(browser)
+    context.add_init_script(WATCH)
+    context.route("**/*.woff2", lambda route: (time.sleep(0.6), route.continue_()))
+    page = context.new_page()
+    page.goto(addresses["http"] + "reference/linear.html")
+    page.wait_for_load_state("load")
+    page.evaluate(SETTLED)
+    assert page.evaluate("document.documentElement.dataset.fonts") == "late"
+    assert "Source" not in page.locator("article p").first.evaluate(
+        "p => getComputedStyle(p).fontFamily"
+    )
+    assert sum(value for value, _ in page.evaluate("shifts")) < SHIFT
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_theme_is_the_readers_before_its_script_has_come(browser: Browser, addresses, theme):
+    """Colours and the borders of code come with it: else the first paint moves and flashes."""
+    seen = []
+    for held_back in (True, False):
+        context = view(browser, theme=theme)
+        if held_back:
+            context.route("**/pydata-sphinx-theme.js*", lambda route: route.abort())
+        page = context.new_page()
+        page.goto(addresses["http"] + "reference/linear.html")
+        page.wait_for_load_state("load")
+        looks = "e => [getComputedStyle(e).color, getComputedStyle(e).borderWidth]"
+        seen.append(page.locator("article code").first.evaluate(looks))
+        context.close()
+    assert seen[0] == seen[1] and seen[0][1] != "0px"
+
+
+def test_without_scripts_the_theme_is_light(browser: Browser, addresses):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(addresses["http"] + "reference/linear.html")
+    border = page.locator("article code").first.evaluate("e => getComputedStyle(e).borderWidth")
+    assert border == "1px"
+    context.close()
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("name", MOVING)
 def test_widgets_live_soon_and_ask_for_no_manager(browser: Browser, addresses, name):
@@ -103,11 +146,14 @@ def test_the_first_frame_is_the_widget_before_scripts(browser: Browser, addresse
             context.route(SCRIPTS, lambda route: route.abort())
         page = context.new_page()
         page.goto(addresses["http"] + name)
+        page.wait_for_function("document.documentElement.style.visibility === ''")
+        if page.evaluate("document.documentElement.dataset.fonts"):
+            page.reload()  # they were late, and a label would break elsewhere than with them
+        page.evaluate("document.fonts.ready.then(() => null)")
         if look == "alive":
             page.wait_for_function("!document.querySelector('[data-still], [aria-busy=true]')")
         frames = page.locator("[data-frame]")
         assert frames.count() == widgets_of(name)
-        page.wait_for_function("document.documentElement.style.visibility === ''")
         seen[look] = [(frame.inner_text().split(), frame.bounding_box()) for frame in frames.all()]
         pictures = page.locator("[data-frame] :is(svg, .mb-tile):visible")
         assert pictures.count() >= frames.count()

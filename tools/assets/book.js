@@ -1,12 +1,22 @@
+// Colours and borders are those of the reader's theme from the first paint on; the theme's own script,
+// which comes after it, would move the page by them.
+{
+  const { dataset } = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  dataset.theme = ["light", "dark"].includes(dataset.mode) ? dataset.mode : dark ? "dark" : "light";
+}
+
 // Text in a font that arrives after the first paint would move the page: the first paint waits for the
-// fonts, but not long; book.css has a page whose fonts come later do without.
+// fonts, but not long; a page whose fonts come later does without them, as book.css says.
 {
   const PATIENCE = 200; // ms
   const FONTS = ["1em 'Source Serif 4'", "italic 1em 'Source Serif 4'", "1em 'Source Sans 3'", "1em 'Source Code Pro'"];
-  const { style } = document.documentElement;
+  const { style, dataset } = document.documentElement;
   style.visibility = "hidden";
   const there = Promise.all(FONTS.map((font) => document.fonts.load(font)));
-  Promise.race([there, new Promise((done) => setTimeout(done, PATIENCE))]).finally(() => style.removeProperty("visibility"));
+  Promise.race([there, new Promise((_, late) => setTimeout(late, PATIENCE))])
+    .catch(() => (dataset.fonts = "late"))
+    .finally(() => style.removeProperty("visibility"));
 }
 
 // A page opened from a file may not fetch its neighbours: the search then lists titles alone.
