@@ -61,6 +61,20 @@ def test_table2_has_a_row_for_every_number_of_the_paper(held):
     figures.training_curves(rows, arrays["course"], "cifar100")
 
 
+def test_table2_in_the_most_probable_configuration(held):
+    settings = cifar.Table2Lineage(iterations=2, until=1, seeds=2, filters=2, evaluation_tasks=4)
+    rows, arrays = made("table2_lineage", settings)
+    assert set(rows["setting"]) == {"p=0.99", "p=0.5"}
+    assert set(rows["algorithm"]) == {"maml", "nal", "none"}
+    assert set(rows["configuration"]) == {"lineage"} and set(rows["optimiser"]) == {"adam"}
+    bare = rows["algorithm"] == "none"
+    assert set(rows["iterations"][~bare]) == {1} and set(rows["iterations"][bare]) == {0}
+    assert ((rows["distance"] > 0) == ~bare).all()
+    assert set(rows["steps"][bare]) == {5}  # adapted as NAL is
+    assert len(arrays["accuracy"]) == len(rows)
+    figures.table2_lineage(rows, arrays)
+
+
 def test_the_other_items(held):
     rates, _ = made("cifar_rates", cifar.Rates(iterations=1, filters=2, evaluation_tasks=4))
     assert len(rates) == 2 * 2 * 6 * 4 and len(rates.value_counts(["algorithm", "optimiser"])) == 4

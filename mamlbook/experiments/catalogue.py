@@ -157,6 +157,11 @@ ITEMS = {
             "omniglot", "Alphabets", "alphabets", "omniglot.alphabets", data="omniglot",
         ),
         Item(
+            "alphabets_lineage", "hard alphabets, most probably", "2 h",
+            "omniglot", "AlphabetsLineage", "alphabets_lineage", "omniglot.alphabets_lineage",
+            data="omniglot",
+        ),
+        Item(
             "table1", "Tables 1 and 4, Section 5", "40 h",
             "omniglot", "Table1", "table1", "omniglot.table1", data="omniglot",
         ),
@@ -193,6 +198,10 @@ ITEMS = {
         Item(
             "table2", "Tables 2 and 5, Section 5", "20 h",
             "cifar", "Table2", "table2", "cifar.table2", data="cifar100",
+        ),
+        Item(
+            "table2_lineage", "Table 2 as most probably run", "40 h",
+            "cifar", "Table2Lineage", "table2_lineage", "cifar.table2_lineage", data="cifar100",
         ),
         Item(
             "cifar_rates", "outer rates, Appendix C.5", "15 min",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.errors import check_count
+from mamlbook.fewshot import training
 from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Cell, Configuration, Settings
 from mamlbook.fewshot.training import Trained, evaluation
@@ -75,6 +76,22 @@ def evaluated(
     seconds = every.groupby(evaluation.KEYS, sort=False).train_seconds.sum()
     table["train_seconds"] = seconds.round(3).to_numpy()
     return table, {"accuracy": evaluation.by_seed(every)}
+
+
+def with_untrained(
+    trained: list[Trained], budget: Budget, algorithm: str
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """As `evaluated`, with the distance that training moved the weights and the histories; then the
+    untrained networks on the same tasks, adapted as `algorithm` is (algorithm "none")."""
+    rows, arrays = evaluated(trained, budget)
+    moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
+    keys = ["setting", "algorithm"]
+    rows = rows.merge(moved.groupby(keys, as_index=False).distance.mean(), on=keys)
+    own = [one.cells[0] for one in trained if one.cells[0].settings.algorithm == algorithm]
+    bare, own_arrays = evaluated([training.untrained(cell) for cell in own], budget)
+    rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
+    accuracy = np.concatenate([arrays["accuracy"], own_arrays["accuracy"]])
+    return rows, {"accuracy": accuracy, "course": histories(trained, budget)}
 
 
 def histories(trained: list[Trained], budget: Budget) -> np.ndarray:

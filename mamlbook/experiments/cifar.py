@@ -12,6 +12,7 @@ from mamlbook.experiments.cells import (
     evaluated,
     histories,
     train,
+    with_untrained,
 )
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import training
@@ -54,6 +55,16 @@ class Table2(Budget):
 
     iterations: int = 10_000
     p: tuple[float, ...] = P
+    """Probabilities of a hard training task."""
+
+
+@dataclass(frozen=True)
+class Table2Lineage(Table2):
+    """Table 2 in the configuration that the authors most probably ran, `lineage`."""
+
+    seeds: int = 3
+    configuration: Configuration = "lineage"
+    p: tuple[float, ...] = (0.99, 0.5)
     """Probabilities of a hard training task."""
 
 
@@ -134,6 +145,12 @@ def table2(settings: Table2) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     trained = train(variants(settings), settings)
     rows, arrays = evaluated(trained, settings)
     return rows, {**arrays, "course": histories(trained, settings)}
+
+
+def table2_lineage(settings: Table2Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """As `table2`, with the distance that training moved the weights, and with the untrained
+    networks on the same tasks, adapted as NAL is (algorithm "none")."""
+    return with_untrained(train(variants(settings), settings), settings, "nal")
 
 
 def cifar_rates(settings: Rates) -> pd.DataFrame:

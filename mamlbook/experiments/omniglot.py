@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from mamlbook.errors import InputError
-from mamlbook.experiments.cells import Budget, cells, evaluated, histories, train
+from mamlbook.experiments.cells import (
+    Budget,
+    cells,
+    evaluated,
+    histories,
+    train,
+    with_untrained,
+)
 from mamlbook.experiments.live import Preset
 from mamlbook.fewshot import training
 from mamlbook.fewshot.data import images
@@ -45,6 +52,17 @@ class Alphabets(Budget):
     """Evaluation tasks of each alphabet."""
     steps: int = 3
     """Inner steps whose losses are kept; the choice is made by the accuracy after one."""
+
+
+@dataclass(frozen=True)
+class AlphabetsLineage(Alphabets):
+    """The same procedure in the configuration that the authors most probably ran, `lineage`."""
+
+    configuration: Configuration = "lineage"
+    tasks: int = 100
+    """Evaluation tasks of each alphabet."""
+    steps: int = 1
+    """Inner steps whose losses are kept."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,9 @@ def alphabets(settings: Alphabets) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+alphabets_lineage = alphabets
+
+
 def variants(settings: Table1 = Table1()) -> list[Omniglot]:
     """The cells of Table 1, for each seed."""
     return [
@@ -144,16 +165,7 @@ def table1(settings: Table1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """As `table1`, with the distance that training moved the weights, and with the untrained
     networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
-    trained = train(variants(settings), settings)
-    rows, arrays = evaluated(trained, settings)
-    moved = pd.DataFrame([evaluation.distance_moved(one) for one in trained])
-    keys = ["setting", "algorithm"]
-    rows = rows.merge(moved.groupby(keys, as_index=False).distance.mean(), on=keys)
-    nal = [one.cells[0] for one in trained if one.cells[0].settings.algorithm == "nal-1"]
-    bare, own = evaluated([training.untrained(cell) for cell in nal], settings)
-    rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
-    accuracy = np.concatenate([arrays["accuracy"], own["accuracy"]])
-    return rows, {"accuracy": accuracy, "course": histories(trained, settings)}
+    return with_untrained(train(variants(settings), settings), settings, "nal-1")
 
 
 def effect_of_training(record: Record, algorithm: str) -> pd.DataFrame:

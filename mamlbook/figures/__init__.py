@@ -7,6 +7,7 @@ from mamlbook.figures.cifar import (
     cifar_steps,
     scarcity,
     table2,
+    table2_lineage,
     tasks,
 )
 from mamlbook.figures.convergence import budget, rates, theorem2, theorem3
@@ -32,6 +33,7 @@ from mamlbook.figures.neuron import fig4, fig5, fig6, gain_over_settings, theore
 from mamlbook.figures.omniglot import (
     ablation,
     alphabets,
+    alphabets_lineage,
     crossed,
     dispersion,
     omniglot_controls,
@@ -50,6 +52,7 @@ __all__ = [
     "NAMES",
     "ablation",
     "alphabets",
+    "alphabets_lineage",
     "beyond",
     "biases",
     "budget",
@@ -95,6 +98,7 @@ __all__ = [
     "table1",
     "table1_lineage",
     "table2",
+    "table2_lineage",
     "table3",
     "task_weights",
     "tasks",

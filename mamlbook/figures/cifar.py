@@ -52,6 +52,11 @@ def table2(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     return fewshot.against_paper(rows, TABLE2, "cifar100")
 
 
+def table2_lineage(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """As `table2`."""
+    return table2(rows[rows["algorithm"] != "none"], arrays)
+
+
 def scarcity(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """MAML's accuracy against p at equal cost, with intervals over seeds."""
     across = "probability of a hard training task, $p$"

@@ -55,6 +55,11 @@ def alphabets(rows: pd.DataFrame) -> Figure:
     return figure
 
 
+def alphabets_lineage(rows: pd.DataFrame) -> Figure:
+    """As `alphabets`."""
+    return alphabets(rows)
+
+
 def table1(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """Table 1 beside the paper's."""
     return fewshot.against_paper(rows, TABLE1, "omniglot")

@@ -112,16 +112,14 @@ def test_a_configuration_s_table_and_its_causes(tmp_path):
     figures.table1_lineage(rows, arrays)
     courses = arrays["course"]
     assert courses.shape == (4, 2, 1, 2)
-    rows = omniglot.alphabets(
-        omniglot.Alphabets(
-            **tiny | {"seeds": 1}, until=1, tasks=2, steps=1, configuration="lineage"
-        )
+    rows = omniglot.alphabets_lineage(
+        omniglot.AlphabetsLineage(**tiny | {"seeds": 1}, until=1, tasks=2)
     )
     (cell,) = (path.name for path in (tmp_path / "cells").glob("*-all-*"))
     of = Omniglot(setting="all", configuration="lineage", iterations=1, filters=2)
     assert cell == Cell(of, 0).label
     assert set(rows["network"]) == {"untrained", "trained"} and set(rows["step"]) == {0, 1}
-    figures.alphabets(rows)
+    figures.alphabets_lineage(rows)
     tiny["seeds"] = 1
     rows, arrays = causes.omniglot_rates(causes.Rates(**tiny, grid=(1e-3, 1e-2)))
     assert set(rows["split"]) == {"train", "validation"} and (rows["distance"] > 0).all()
