@@ -13,7 +13,9 @@ from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Cell, Configuration, Settings
 from mamlbook.fewshot.training import Trained, evaluation
 from mamlbook.fewshot.training.cells import train_cells
+from mamlbook.intervals import mean_ci95
 from mamlbook.jobs import site
+from mamlbook.records import Record, seed_accuracies
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,26 @@ def with_untrained(
     rows = pd.concat([rows, bare.assign(algorithm="none", distance=0.0)], ignore_index=True)
     accuracy = np.concatenate([arrays["accuracy"], own_arrays["accuracy"]])
     return rows, {"accuracy": accuracy, "course": histories(trained, budget)}
+
+
+def effect_of_training(record: Record, algorithm: str) -> pd.DataFrame:
+    """What training by `algorithm` adds to an untrained network (algorithm "none") that is adapted
+    in the same way to the same tasks.
+
+    A row for each setting, split and hardness, which index it: the mean accuracies `untrained` and
+    `trained`, in percent, and `difference`, paired by seed, with its 95 % half-width `half`.
+    Raises InputError if the record has one seed, which gives no interval.
+    """
+    at = seed_accuracies(record)
+    lines = {}
+    for setting, name, split, hardness in at:
+        if name == algorithm:
+            after, before = (at[setting, each, split, hardness] for each in (name, "none"))
+            both = {"untrained": before.mean(), "trained": after.mean()}
+            difference, half = mean_ci95(after - before)
+            lines[setting, split, hardness] = {**both, "difference": difference, "half": half}
+    table = pd.DataFrame(lines).T
+    return table.rename_axis(["setting", "split", "hardness"])
 
 
 def histories(trained: list[Trained], budget: Budget) -> np.ndarray:

@@ -22,8 +22,6 @@ from mamlbook.fewshot.data import images
 from mamlbook.fewshot.settings import Configuration, Omniglot, OmniglotAlgorithm, Setting
 from mamlbook.fewshot.training import Trained, evaluation, geometry
 from mamlbook.fewshot.training.classifier import Classifier, fit
-from mamlbook.intervals import mean_ci95
-from mamlbook.records import Record, seed_accuracies
 
 SETTINGS: tuple[Setting, ...] = ("large", "small")
 ADAM: dict[str, Any] = {"optimiser": "adam", "outer_rate": 1e-3}
@@ -166,26 +164,6 @@ def table1_lineage(settings: Table1Lineage) -> tuple[pd.DataFrame, dict[str, np.
     """As `table1`, with the distance that training moved the weights, and with the untrained
     networks on the same tasks, adapted as NAL-1 is (algorithm "none")."""
     return with_untrained(train(variants(settings), settings), settings, "nal-1")
-
-
-def effect_of_training(record: Record, algorithm: str) -> pd.DataFrame:
-    """What training by `algorithm` adds to an untrained network (algorithm "none") that is adapted
-    in the same way to the same tasks.
-
-    A row for each setting, split and hardness, which index it: the mean accuracies `untrained` and
-    `trained`, in percent, and `difference`, paired by seed, with its 95 % half-width `half`.
-    Raises InputError if the record has one seed, which gives no interval.
-    """
-    at = seed_accuracies(record)
-    lines = {}
-    for setting, name, split, hardness in at:
-        if name == algorithm:
-            after, before = (at[setting, each, split, hardness] for each in (name, "none"))
-            both = {"untrained": before.mean(), "trained": after.mean()}
-            difference, half = mean_ci95(after - before)
-            lines[setting, split, hardness] = {**both, "difference": difference, "half": half}
-    table = pd.DataFrame(lines).T
-    return table.rename_axis(["setting", "split", "hardness"])
 
 
 def crossed(settings: Crossed) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

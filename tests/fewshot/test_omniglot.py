@@ -8,6 +8,7 @@ import pytest
 
 from mamlbook import figures, jobs
 from mamlbook.experiments import causes, omniglot
+from mamlbook.experiments.cells import effect_of_training
 from mamlbook.experiments.paper import TABLE1
 from mamlbook.fewshot import training
 from mamlbook.fewshot.data import images
@@ -161,7 +162,7 @@ def test_the_effect_of_training_is_paired_by_seed():
     accuracy = rng.uniform(0, 100, (3, 5))
     accuracy[1] = accuracy[2] + 3 + rng.uniform(-1, 1, 5)  # seeds differ, training adds three
     record = Record("x", pd.DataFrame(lines, columns=keys), {}, {"accuracy": accuracy})
-    (row,) = omniglot.effect_of_training(record, "nal").itertuples()
+    (row,) = effect_of_training(record, "nal").itertuples()
     assert row.Index == ("a", "test", "hard")
     assert (row.untrained, row.trained) == (accuracy[2].mean(), accuracy[1].mean())
     assert (row.difference, row.half) == mean_ci95(accuracy[1] - accuracy[2])
