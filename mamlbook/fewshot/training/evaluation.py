@@ -246,8 +246,8 @@ def _adapted(learner, network, theta, images, episodes, steps):
 
 
 def _pieces(episodes: Episodes, large: bool) -> Iterator[Episodes]:
-    """As many tasks at once as suit a GPU's memory or a CPU's cache."""
-    together = 100 if large else 10
+    """As many tasks at once as suit a GPU's memory or, 50 images together, a CPU's cache."""
+    together = 100 if large else max(1, 50 // episodes.support.shape[1])
     for start in range(0, len(episodes.support), together):
         yield episodes[start : start + together]
 
