@@ -71,9 +71,18 @@ async (formulas) => {
   // What HTML can do without.
   each("mjx-assistive-mml math", (math) => math.removeAttribute("xmlns"));
   each("mjx-assistive-mml", (mml) => mml.removeAttribute("unselectable"));
-  each("mjx-container", (box) => box.style.removeProperty("position"));
-  return [all.map((node) => node.innerHTML),
-    [...rules.map((rule) => rule.cssText), "mjx-container { position: relative; }"]];
+  each("mjx-assistive-mml[display=inline]", (mml) => mml.removeAttribute("display"));
+  // MathJax's classes of TeX are for itself: no rule and no reader of MathML knows them.
+  each("mjx-container *", (node) => {
+    for (const name of node.getAttributeNames())
+      if (/^(texclass|data-mjx-.+)$/.test(name)) node.removeAttribute(name);
+  });
+  // All boxes have the same position and size: a rule says it once.
+  const { position, fontSize } = document.querySelector("mjx-container").style;
+  each("mjx-container", ({ style }) => Object.assign(style, { position: "", fontSize: "" }));
+  each("mjx-container[style='']", (box) => box.removeAttribute("style"));
+  return [all.map((node) => node.innerHTML), [...rules.map((rule) => rule.cssText),
+    `mjx-container { position: ${position}; font-size: ${fontSize}; }`]];
 }
 """
 # The frames of a page, with what the reader could set as it is set, and out of the reader's hands:
