@@ -14,6 +14,7 @@ import traitlets
 from PIL import Image
 
 from mamlbook.diagnose import evidence
+from mamlbook.linear import TrainingLaw
 
 HERE = Path(__file__).parent
 
@@ -88,6 +89,31 @@ class GainMap(anywidget.AnyWidget):
     packing = traitlets.Float(10.0).tag(sync=True)
     m = traitlets.Int(500).tag(sync=True)
     spread = traitlets.Float(0.1).tag(sync=True)
+
+
+class Budget(anywidget.AnyWidget):
+    """A budget of samples split between tasks and the episodes of each, and what excess is left.
+
+    nal, maml: the laws of one episode of `episode` samples. The excess is half the mean squared
+    distance of `TrainingLaw.rms` with T = budget/split tasks: the expected excess of each method's
+    own objective over its minimum, as T grows.
+
+    Traits that move: the places `split` and `budget` in `splits` (episodes of each task) and
+    `budgets` (episodes in all).
+    """
+
+    _esm = _script("budget")
+    _css = STYLE
+    parts = traitlets.Dict().tag(sync=True)
+    splits = traitlets.List([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30, 40]).tag(sync=True)
+    budgets = traitlets.List([960, 1920, 3840, 7680]).tag(sync=True)
+    episode = traitlets.Int(125).tag(sync=True)
+    split = traitlets.Int(7).tag(sync=True)
+    budget = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, nal: TrainingLaw, maml: TrainingLaw, **traits) -> None:
+        parts = {"nal": [nal.between, nal.within], "maml": [maml.between, maml.within]}
+        super().__init__(parts=parts, **traits)
 
 
 class Scarcity(anywidget.AnyWidget):
