@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from tools import HTML, ROOT
 from tools.browser import view
 from tools.notebooks import chapters, pages
-from tools.paint import typeset
+from tools.paint import shared, typeset
 
 SOURCES = {page.relative_to(ROOT).with_suffix(".html").as_posix(): page for page in pages()}
 PAGES = list(SOURCES)
@@ -176,6 +176,21 @@ def test_what_brings_widgets_to_life_is_small():
         text = (HTML / name).read_text(encoding="utf-8")
         assert len(MOUNT.findall(text)) == widgets_of(name)
         assert not re.search(r"embed-amd|requirejs|vnd\.jupyter\.widget|mathjax/tex", text), name
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_what_widgets_share_stands_once_on_a_page(name):
+    text = (HTML / name).read_text(encoding="utf-8")
+    assert len(re.findall(r"^function axes\(", text, re.M)) <= 1
+    assert text.count("const shared = once(") == (text.count("= shared();") > 1)
+
+
+def test_scripts_share_whole_statements_and_no_variable():
+    kit = "const a = 1;\nfunction f() {\n  return a;\n}"
+    one, two = kit + "\nfunction one() {}", kit + "\nfunction other() {}"
+    assert shared([one, two]) == kit and shared([one]) == ""
+    assert shared([one + "\nlet n;\nconst b = n;"] * 2) == one
+    assert shared(["function f() {\n  x();\n}", "function f() {\n  y();\n}"]) == ""
 
 
 def test_every_widget_of_the_book_is_counted():
