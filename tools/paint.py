@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from html import unescape
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?"model_id": "(\w+)".*?</script>'
 )
 MOUNT = re.compile(r"<div ([^>]*\bdata-frame\b[^>]*)></div>")
+MOUNTED = '<div class="mb-widget" data-frame></div>'
 EXPORT = "export default { render };"
+# In the widgets' scripts what stands at the beginning of a line is not within anything else.
+STATEMENT = re.compile(r"\n(?=/\*\*|//|async |const |for |function |let )")
+DEFINED = re.compile(r"^(?:async )?(?:const|function) (\w+|\[[\w, ]+\])", re.M)
 # Formulas as Sphinx writes them, and those that stand by themselves in an output's table.
 FORMULA = re.compile(
     r"<(pre|code|script|style|textarea|head)\b.*?</\1>|"
@@ -71,9 +76,18 @@ async (formulas) => {
   // What HTML can do without.
   each("mjx-assistive-mml math", (math) => math.removeAttribute("xmlns"));
   each("mjx-assistive-mml", (mml) => mml.removeAttribute("unselectable"));
-  each("mjx-container", (box) => box.style.removeProperty("position"));
-  return [all.map((node) => node.innerHTML),
-    [...rules.map((rule) => rule.cssText), "mjx-container { position: relative; }"]];
+  each("mjx-assistive-mml[display=inline]", (mml) => mml.removeAttribute("display"));
+  // MathJax's classes of TeX are for itself: no rule and no reader of MathML knows them.
+  each("mjx-container *", (node) => {
+    for (const name of node.getAttributeNames())
+      if (/^(texclass|data-mjx-.+)$/.test(name)) node.removeAttribute(name);
+  });
+  // All boxes have the same position and size: a rule says it once.
+  const { position, fontSize } = document.querySelector("mjx-container").style;
+  each("mjx-container", ({ style }) => Object.assign(style, { position: "", fontSize: "" }));
+  each("mjx-container[style='']", (box) => box.removeAttribute("style"));
+  return [all.map((node) => node.innerHTML), [...rules.map((rule) => rule.cssText),
+    `mjx-container { position: ${position}; font-size: ${fontSize}; }`]];
 }
 """
 # The frames of a page, with what the reader could set as it is set, and out of the reader's hands:
@@ -157,22 +171,49 @@ def own_widgets(html: str) -> str:
         return html
     stored, styles = json.loads(found[1])["state"], dict[str, None]()
 
-    def mount(view: re.Match) -> str:
+    def module(view: re.Match) -> str:
         state = stored[view[1]]["state"]
         if "_esm" not in state:
             raise SphinxError(f"A built page can show no {stored[view[1]]['model_name']}.")
-        styles[state["_css"]] = None
         module, own, _ = state["_esm"].partition(EXPORT)
         if not own:
             raise SphinxError(f"A widget's script must end in {EXPORT}")
+        return module
+
+    common = shared([module(view) for view in VIEW.finditer(html)])
+    names = [name for names in DEFINED.findall(common) for name in re.findall(r"\w+", names)]
+
+    def mount(view: re.Match) -> str:
+        state = stored[view[1]]["state"]
+        own = f"{module(view).removeprefix(common)}\nreturn render;"
+        styles[state["_css"]] = None
         traits = {name: value for name, value in state.items() if name[0] != "_"}
         data = json.dumps(traits, ensure_ascii=False, separators=(",", ":"))
-        call = f"alive({data}, () => {{\n{module}\nreturn render;\n}});"
-        script = call.replace("</", "<\\/")  # within a string of JavaScript the same
-        return f'<div class="mb-widget" data-frame></div><script>"use strict"; {script}</script>'
+        used = ", ".join(name for name in names if re.search(rf"\b{name}\b", own))
+        taken = f"const {{ {used} }} = shared();\n" if used else ""
+        return MOUNTED + _script(f"alive({data}, () => {{\n{taken}{own}\n}});")
 
     html = VIEW.sub(mount, html)
+    if common:
+        made = f"const shared = once(() => {{\n{common}\nreturn {{ {', '.join(names)} }};\n}});"
+        html = html.replace(MOUNTED, _script(made) + MOUNTED, 1)
     return html.replace(found[0], "".join(f"\n<style>\n{css}</style>" for css in styles), 1)
+
+
+def _script(text: str) -> str:
+    inline = text.replace("</", "<\\/")  # within a string of JavaScript the same
+    return f'<script>"use strict"; {inline}</script>'
+
+
+def shared(modules: list[str]) -> str:
+    """What several scripts begin with alike, in whole statements: a page needs it once.
+
+    It ends before a widget's first variable, which is its own.
+    """
+    side_by_side = zip(*map(STATEMENT.split, modules), strict=False)
+    alike = takewhile(lambda each: each == each[:1] * len(each), side_by_side)
+    common = takewhile(lambda each: not each[0].startswith("let "), alike)
+    return "\n".join(each[0] for each in common) if modules[1:] else ""
 
 
 def sized(html: str, folder: Path) -> str:

@@ -14,6 +14,7 @@ import traitlets
 from PIL import Image
 
 from mamlbook.diagnose import evidence
+from mamlbook.linear import TrainingLaw
 
 HERE = Path(__file__).parent
 
@@ -90,6 +91,31 @@ class GainMap(anywidget.AnyWidget):
     spread = traitlets.Float(0.1).tag(sync=True)
 
 
+class Budget(anywidget.AnyWidget):
+    """A budget of samples split between tasks and the episodes of each, and what excess is left.
+
+    nal, maml: the laws of one episode of `episode` samples. The excess is half the mean squared
+    distance of `TrainingLaw.rms` with T = budget/split tasks: the expected excess of each method's
+    own objective over its minimum, as T grows.
+
+    Traits that move: the places `split` and `budget` in `splits` (episodes of each task) and
+    `budgets` (episodes in all).
+    """
+
+    _esm = _script("budget")
+    _css = STYLE
+    parts = traitlets.Dict().tag(sync=True)
+    splits = traitlets.List([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30, 40]).tag(sync=True)
+    budgets = traitlets.List([960, 1920, 3840, 7680]).tag(sync=True)
+    episode = traitlets.Int(125).tag(sync=True)
+    split = traitlets.Int(7).tag(sync=True)
+    budget = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, nal: TrainingLaw, maml: TrainingLaw, **traits) -> None:
+        parts = {"nal": [nal.between, nal.within], "maml": [maml.between, maml.within]}
+        super().__init__(parts=parts, **traits)
+
+
 class Scarcity(anywidget.AnyWidget):
     """Accuracies on FS-CIFAR100 by the number of adaptation steps, for each p of the record.
 
@@ -155,6 +181,24 @@ class Adaptation(anywidget.AnyWidget):
     w2 = traitlets.Float(2.5).tag(sync=True)
     hard_variance = traitlets.Float(0.5).tag(sync=True)
     alpha = traitlets.Float(1.8).tag(sync=True)
+
+
+class GradientNorms(anywidget.AnyWidget):
+    """Theorem 1 over alpha: the gradient norms at MAML's stationary point of two softplus neurons.
+
+    The hard task's weights are (0, 1), the easy one's (distance, 1), with inputs of variance 1.
+    Numbers are those of `mamlbook.networks` with task 1 the hard one: printed_bound and
+    square_bound with the curvatures at the point.
+
+    Traits: the inner learning rate `alpha`, the variance `hard_variance` of the hard task's inputs,
+    and the `distance`.
+    """
+
+    _esm = _script("neuron", "norms")
+    _css = STYLE
+    alpha = traitlets.Float(1.2).tag(sync=True)
+    hard_variance = traitlets.Float(0.3).tag(sync=True)
+    distance = traitlets.Float(1.0).tag(sync=True)
 
 
 class Tasks(anywidget.AnyWidget):

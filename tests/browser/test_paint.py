@@ -1,15 +1,18 @@
 """The first paint of a page is whole: nothing of it moves, and its widgets soon come to life."""
 
+import json
 import re
 import time
 
 import nbformat
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
 from tools import HTML, ROOT
 from tools.browser import view
 from tools.notebooks import chapters, pages
+from tools.paint import shared, typeset
 
 SOURCES = {page.relative_to(ROOT).with_suffix(".html").as_posix(): page for page in pages()}
 PAGES = list(SOURCES)
@@ -175,6 +178,21 @@ def test_what_brings_widgets_to_life_is_small():
         assert not re.search(r"embed-amd|requirejs|vnd\.jupyter\.widget|mathjax/tex", text), name
 
 
+@pytest.mark.parametrize("name", MOVING)
+def test_what_widgets_share_stands_once_on_a_page(name):
+    text = (HTML / name).read_text(encoding="utf-8")
+    assert len(re.findall(r"^function axes\(", text, re.M)) <= 1
+    assert text.count("const shared = once(") == (text.count("= shared();") > 1)
+
+
+def test_scripts_share_whole_statements_and_no_variable():
+    kit = "const a = 1;\nfunction f() {\n  return a;\n}"
+    one, two = kit + "\nfunction one() {}", kit + "\nfunction other() {}"
+    assert shared([one, two]) == kit and shared([one]) == ""
+    assert shared([one + "\nlet n;\nconst b = n;"] * 2) == one
+    assert shared(["function f() {\n  x();\n}", "function f() {\n  y();\n}"]) == ""
+
+
 def test_every_widget_of_the_book_is_counted():
     assert {path.stem for path in chapters()} >= {"hardness", "geography", "two_layer_net"}
     assert len(MOVING) >= 7 and "intro.html" in MOVING
@@ -198,3 +216,55 @@ def test_only_a_formula_that_scrolls_is_a_stop_for_the_keyboard(browser, address
     )
     context.close()
     assert stops == wide < formulas / 4
+
+
+FORMULAS = [
+    r"\(w_1^* \le \|\nabla f_2\|,\ \mathbf{\Sigma}\)",
+    r"\(\left(\frac{a}{\sqrt{\beta}}\right)^2\)",
+    r"\[\sum_{i=1}^{n}\Big(\underbrace{\mathbb{E}\,x}_{\text{mean}}\Big)\tag{P1}\]",
+    r"\[\begin{aligned}Q &= \begin{pmatrix}1 & 0\\ \rho & 2\end{pmatrix}\\ &\ne x\end{aligned}\]",
+]
+CHARTED = """
+() => document.fonts.ready.then(() =>
+  [...document.querySelectorAll("mjx-container, mjx-container *")].map((part) => {
+    const { x, y, width, height } = part.getBoundingClientRect();
+    return [x, y, width, height];
+  }))
+"""
+
+
+def charted(browser: Browser, root: str, body: str) -> tuple[list[list[float]], int]:
+    """The boxes of all parts of the formulas in a page of its own, and the page's length."""
+    html = f"<!doctype html><meta charset='utf-8'>{body}"
+    page = view(browser).new_page()
+    page.route("**/formulas.html", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto(f"{root}_static/formulas.html")
+    page.evaluate("window.MathJax?.startup.promise.then(() => null)")
+    page.wait_for_load_state("networkidle")  # its fonts have come
+    boxes = page.evaluate(CHARTED)
+    length = page.evaluate("document.body.innerHTML.length")
+    page.context.close()
+    return boxes, length
+
+
+def test_formulas_are_lighter_than_mathjaxs_and_stand_where_its_stand(browser: Browser, addresses):
+    settings = {"chtml": {"matchFontHeight": False, "scale": 1.12}}
+    root = addresses["http"]
+    made, rules = typeset(FORMULAS, browser, root, settings)
+    head = (
+        f"<script>window.MathJax = {json.dumps(settings)}</script>"
+        '<script src="mathjax/tex-chtml-full.js"></script><body>'
+    )
+    math = '<p>A formula <span class="math">{}</span> in a line.</p>'
+    theirs, long = charted(browser, root, head + "".join(map(math.format, FORMULAS)))
+    style = f"<style>{' '.join(rules)}</style><body>"
+    ours, short = charted(browser, root, style + "".join(map(math.format, made)))
+    assert len(ours) > 100 and short < 0.9 * long
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_formulas_carry_nothing_that_nobody_reads():
+    text = (HTML / "chapters" / "convergence.html").read_text(encoding="utf-8")
+    formulas = "".join(re.findall(r"<mjx-container\b.*?</mjx-container>", text, re.S))
+    assert "mjx-mi" in formulas
+    assert not re.search(r'texclass=|data-mjx-|display="inline"|font-size: 112%', formulas)

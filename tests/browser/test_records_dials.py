@@ -1,13 +1,17 @@
-"""The dials of the chapter on FS-CIFAR100: numbers and pictures are Python's."""
+"""The dials of the chapters on convergence and FS-CIFAR100: numbers and pictures are Python's."""
 
 import numpy as np
 import pytest
 
 from mamlbook import records
+from mamlbook.experiments import convergence
+from mamlbook.linear import training_law
 
 from .conftest import OpenPage, at, desk, phone
 from .test_widgets import PLAY, frame
 
+SPLITS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30, 40]
+BUDGETS = [960, 1920, 3840, 7680]
 PS = [0.01, 0.5, 0.99]
 MARKS = """
 () => [...document.querySelectorAll(".mb-widget [data-at]")].map((mark) =>
@@ -22,6 +26,34 @@ def put(page, *places: float) -> tuple[dict[str, float], str]:
     [played] = page.evaluate(PLAY, [0, [places]])
     shown = {name: number for name, number, _ in played["shown"]}
     return shown, page.locator(".mb-widget .mb-sentence").inner_text()
+
+
+@at(phone("chapters/convergence.html"))
+def test_a_budget_leaves_the_excess_of_the_law(look, open_page: OpenPage):
+    page = open_page(look)
+    env = convergence.environment(convergence.Rates())
+    laws = {
+        "nal": training_law(env, alpha=None, n1=125),
+        "maml": training_law(env, alpha=1.0, n1=25, n2=100),
+    }
+    for i, tau in enumerate(SPLITS):
+        for j, episodes in enumerate(BUDGETS):
+            shown, said = put(page, i / (len(SPLITS) - 1), j / (len(BUDGETS) - 1))
+            assert said.startswith(f"{episodes // tau:,} tasks of {125 * tau:,} samples each")
+            assert ("the best split" in said) == (tau == 1)
+            bars = [mark for mark in page.evaluate(MARKS) if "mb-bar" in mark[0]]
+            for k, (name, law) in enumerate(laws.items()):
+                risk = 500 * law.rms(episodes // tau, tau) ** 2
+                least = 500 * law.rms(episodes) ** 2
+                assert shown[f"{name}_risk"] == pytest.approx(risk, rel=1e-9)
+                assert shown[f"{name}_times"] == pytest.approx(risk / least, rel=1e-9)
+                given = 500 * law.rms(episodes // tau, tau, given=True) ** 2  # the samples' part
+                assert shown[f"{name}_samples"] == pytest.approx(given, rel=1e-9)
+                assert shown[f"{name}_tasks"] == pytest.approx(risk - given, rel=1e-9)
+                full, pale = bars[2 * k : 2 * k + 2]
+                assert pale[1][0] == pytest.approx(risk, rel=1e-9)
+                heights = [bar[2][1] for bar in (full, pale)]
+                assert heights[1] / sum(heights) == pytest.approx(given / risk, abs=1e-6)
 
 
 @at(desk("chapters/cifar.html"))
@@ -62,8 +94,8 @@ def test_the_dial_of_p_shows_the_record(look, open_page: OpenPage):
                         assert f"points {'ahead of' if lead > 0 else 'behind'} {word}" in said
 
 
-@at(phone("chapters/cifar.html"))
-def test_the_line_is_moved_by_keyboard(look, open_page: OpenPage):
+@at(phone("chapters/convergence.html"), phone("chapters/cifar.html"))
+def test_their_lines_are_moved_by_keyboard(look, open_page: OpenPage):
     page = open_page(look)
     handle = page.locator(".mb-widget .mb-handle")
     put(page, *([0.5] * page.locator(".mb-widget input[type=range]").count()))

@@ -4,3 +4,9 @@ function alive(traits, script) {
   const still = document.currentScript.previousElementSibling;
   requestAnimationFrame(() => setTimeout(() => enliven(script(), lone(traits), still)));
 }
+
+/** What several widgets of a page share is made once, when the first of them comes to life. */
+function once(script) {
+  let made;
+  return () => (made ??= script());
+}
