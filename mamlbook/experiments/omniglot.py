@@ -207,7 +207,8 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
         initial = cells(both(algorithm=algorithm), settings)
         add("untrained", [training.untrained(cell) for cell in initial])
     add("the paper's rate", train(both(algorithm="nal-1", **NAL), settings))
-    at_best = train(both(algorithm="nal-1", outer_rate=settings.sgd_rate), settings)
+    by_sgd: dict[str, Any] = {"optimiser": "sgd", "outer_rate": settings.sgd_rate}
+    at_best = train(both(algorithm="nal-1", **by_sgd), settings)
     for steps in (1, 5, 10):
         add("best rate", at_best, steps=steps)
     dataset = images.load("omniglot", settings.device)
@@ -215,7 +216,7 @@ def omniglot_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.nd
     fitted = [fit(classifier, cell, dataset) for cell in cells(both(algorithm="nal-1"), settings)]
     for steps in (1, 10):
         add("classifier", fitted, steps=steps)
-    add("SGD", train(both(outer_rate=settings.sgd_rate), settings))
+    add("SGD", train(both(**by_sgd), settings))
     adam = train(both(**ADAM), settings)
     for statistics in ("batch", "running"):
         add("Adam", adam, statistics=statistics)

@@ -85,6 +85,9 @@ def test_controls_tell_every_question():
     assert {*said.loc["untrained"].itertuples(index=False, name=None)} == {
         (algorithm, "none", 0.0, 0, 0) for algorithm in ("nal-1", "nal-10")
     }
+    by = {"the paper's rate": "sgd", "best rate": "sgd", "SGD": "sgd", "Adam": "adam"}
+    for control, optimiser in by.items():
+        assert {*said.loc[control, "optimiser"]} == {optimiser}, control
     assert (rows[rows["control"] == "classifier"]["train_seconds"] > 0).all()
     assert np.allclose(arrays["accuracy"][:, 0], rows["accuracy"])
     figures.omniglot_controls(rows, arrays)
