@@ -19,6 +19,25 @@ from playwright.sync_api import (
 from tools import ROOT
 from tools.browser import REMEDY, chromium, launched, served, view
 
+# Shifts of what is shown, and when each widget takes the place of its first frame.
+WATCH = """
+window.shifts = [];
+window.lives = [];
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput, sources } of list.getEntries())
+    if (!hadRecentInput) shifts.push([value, sources.map(({ node }) => node?.outerHTML?.slice(0, 80))]);
+}).observe({ type: "layout-shift", buffered: true });
+new MutationObserver((changes) => {
+  for (const { removedNodes } of changes)
+    for (const node of removedNodes) if (node.dataset?.still !== undefined) lives.push(performance.now());
+}).observe(document, { childList: true, subtree: true });
+"""  # noqa: E501
+SETTLED = """
+() => document.fonts.ready.then(() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)))))
+"""
+SHIFT = 0.05  # of the cumulative layout shift, half of what is called good
+
 
 class Look(NamedTuple):
     """A page of the book and how to look at it: over http or as a file, the window, the theme."""
@@ -96,7 +115,8 @@ def open_page(
     takes seconds, so tests that have the same look as their parameter `look` run one after the
     other on one page, each as the one before has left it. When a test ends it fails if a page that
     it has opened asked for something outside the book, or for what is not there, or complained in
-    the console: `page.complaints`. `page.first_load` lists what the page was answered until then.
+    the console: `page.complaints`. `page.first_load` lists what the page was answered until then,
+    `page.shifts` what moved.
     """
     opened = []
 
@@ -110,6 +130,7 @@ def open_page(
             page.goto(addresses[look.over] + look.name)
             settle(page)
             page.first_load = tuple(page.responses)
+            page.shifts = shifts_of(page)
             standing[look] = page
         opened.append(standing[look])
         return standing[look]
@@ -125,6 +146,7 @@ def open_page(
 
 def page_of(context: BrowserContext, origin: str) -> Page:
     """A page that may ask for nothing outside `origin`, and on which all it does is noted."""
+    context.add_init_script(WATCH)
     page = context.new_page()
     page.responses, page.complaints = [], []
 
@@ -158,3 +180,14 @@ def settle(page: Page) -> None:
     page.evaluate("document.fonts.ready.then(() => null)")
     page.evaluate("window.MathJax?.startup?.promise.then(() => null)")
     page.wait_for_function("!document.querySelector('[data-still]')")
+
+
+def shifts_of(page: Page) -> list[list]:
+    """What has moved on a page since its first paint, and how far, once all of it is there."""
+    page.evaluate(SETTLED)
+    return page.evaluate("shifts")
+
+
+def stays(shifts: list[list]) -> None:
+    """Nothing of a page moves after its first paint, or next to nothing."""
+    assert sum(value for value, _ in shifts) < SHIFT, shifts

@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from tools import HTML, ROOT
 from tools.notebooks import pages
 
-from .conftest import Look, at, desk, phone
+from .conftest import Look, at, desk, phone, stays
 
 PAGES = [page.relative_to(ROOT).with_suffix(".html").as_posix() for page in pages()]
 SHARED = ("_static/", "searchindex.js")  # of all pages
@@ -136,6 +136,7 @@ UNMARKED = "() => document.querySelectorAll('[data-look]').forEach((e) => delete
 @at(*map(desk, PAGES))
 def test_a_page_on_a_desk(open_page, look):
     page = open_page(look)
+    stays(page.shifts)
     is_light(page, look.name)
     is_whole(page)
     fits(page)
@@ -148,6 +149,7 @@ def test_a_page_on_a_desk(open_page, look):
 def test_a_page_on_a_phone_without_a_server(open_page, look):
     """In the dark."""
     page = open_page(look)
+    stays(page.shifts)
     is_whole(page)
     fits_every_phone(page)
     with plain(page):

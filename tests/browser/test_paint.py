@@ -14,33 +14,17 @@ from tools.browser import view
 from tools.notebooks import chapters, pages
 from tools.paint import shared, typeset
 
+from .conftest import SETTLED, WATCH, shifts_of, stays
+
 SOURCES = {page.relative_to(ROOT).with_suffix(".html").as_posix(): page for page in pages()}
 PAGES = list(SOURCES)
 VIEW = "application/vnd.jupyter.widget-view+json"
 MOUNT = re.compile(r"<div [^>]*\bdata-frame\b[^>]*>")
-SHIFT = 0.05  # of the cumulative layout shift, half of what is called good
 SCRIPTS = re.compile(r"_static/(widgets|opening|live)\.js")
 ALIVE = 300  # ms after the first paint
 LOADER = 30_000  # bytes
 TRIES = 3  # a time is that of the page and not of what else the machine does: the best counts
 
-# Shifts of what is shown, and when each widget takes the place of its first frame.
-WATCH = """
-window.shifts = [];
-window.lives = [];
-new PerformanceObserver((list) => {
-  for (const { value, hadRecentInput, sources } of list.getEntries())
-    if (!hadRecentInput) shifts.push([value, sources.map(({ node }) => node?.outerHTML?.slice(0, 80))]);
-}).observe({ type: "layout-shift", buffered: true });
-new MutationObserver((changes) => {
-  for (const { removedNodes } of changes)
-    for (const node of removedNodes) if (node.dataset?.still !== undefined) lives.push(performance.now());
-}).observe(document, { childList: true, subtree: true });
-"""  # noqa: E501
-SETTLED = """
-() => document.fonts.ready.then(() => new Promise((done) =>
-  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 100)))))
-"""
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
@@ -57,22 +41,6 @@ def widgets_of(name: str) -> int:
 MOVING = [name for name in PAGES if widgets_of(name)]
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize(("over", "width"), [("http", 1280), ("file", 390)])
-@pytest.mark.parametrize("name", PAGES)
-def test_nothing_moves_after_the_first_paint(browser: Browser, addresses, name, over, width):
-    context = view(browser, width)
-    context.set_default_timeout(60_000)
-    context.add_init_script(WATCH)
-    page = context.new_page()
-    page.goto(addresses[over] + name)
-    page.wait_for_load_state("load")
-    page.evaluate(SETTLED)
-    shifts = page.evaluate("shifts")
-    context.close()
-    assert sum(value for value, _ in shifts) < SHIFT, shifts
-
-
 def test_fonts_that_come_late_do_not_move_the_page(browser: Browser, addresses):
     context = view(browser)
     context.add_init_script(WATCH)
@@ -80,12 +48,12 @@ def test_fonts_that_come_late_do_not_move_the_page(browser: Browser, addresses):
     page = context.new_page()
     page.goto(addresses["http"] + "reference/linear.html")
     page.wait_for_load_state("load")
-    page.evaluate(SETTLED)
+    shifts = shifts_of(page)
     assert page.evaluate("document.documentElement.dataset.fonts") == "late"
     assert "Source" not in page.locator("article p").first.evaluate(
         "p => getComputedStyle(p).fontFamily"
     )
-    assert sum(value for value, _ in page.evaluate("shifts")) < SHIFT
+    stays(shifts)
     context.close()
 
 
