@@ -106,7 +106,7 @@ function draw({ alpha, hard_variance, distance }, { course, edge }) {
 
   const curves = axes({
     width: 380, height: 300, x: [0, MOST], y: HEIGHTS, xticks: [0, 1, 2, 3], yticks: [-0.5, 0, 0.5, 1, 1.5],
-    xlabel: "inner learning rate α", title: "hard norm over easy norm, and bounds (drag the line)",
+    xlabel: "inner learning rate α", title: "hard over easy norm, and bounds (drag)",
   });
   curves.box(edge, MOST, ...HEIGHTS, { class: "mb-outside", "data-at": edge });
   curves.node.append(lettering({ class: "mb-tick", x: curves.px(MOST) - 4, y: curves.high + 14, "text-anchor": "end" }, "α > 1/L"));
