@@ -152,7 +152,7 @@ def _paint(app: Sphinx, exception: Exception | None) -> None:
 
 
 def in_light(html: str) -> str:
-    """A page in the light theme until book.js knows the reader's; "auto" has no colours at all."""
+    """A page in the light theme until book.js knows the reader's; "auto" has no colors at all."""
     return html.replace('data-theme="auto"', 'data-theme="light"', 1)
 
 

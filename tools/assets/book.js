@@ -9,7 +9,7 @@
 // Text in a font that arrives after the first paint would move the page: the first paint waits for the
 // fonts, but not long; a page whose fonts come later does without them, as book.css says.
 {
-  const PATIENCE = 200; // ms
+  const PATIENCE = 500; // ms
   const FONTS = ["1em 'Source Serif 4'", "italic 1em 'Source Serif 4'", "1em 'Source Sans 3'", "1em 'Source Code Pro'"];
   const { style, dataset } = document.documentElement;
   style.visibility = "hidden";
