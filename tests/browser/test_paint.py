@@ -59,7 +59,7 @@ def test_fonts_that_come_late_do_not_move_the_page(browser: Browser, addresses):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_theme_is_the_readers_before_its_script_has_come(browser: Browser, addresses, theme):
-    """Colours and the borders of code come with it: else the first paint moves and flashes."""
+    """Colors and the borders of code come with it: else the first paint moves and flashes."""
     seen = []
     for held_back in (True, False):
         context = view(browser, theme=theme)

@@ -1,4 +1,4 @@
-// Colours and borders are those of the reader's theme from the first paint on; the theme's own script,
+// Colors and borders are those of the reader's theme from the first paint on; the theme's own script,
 // which comes after it, would move the page by them.
 {
   const { dataset } = document.documentElement;
