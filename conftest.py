@@ -37,6 +37,11 @@ def pytest_pycollect_makemodule(module_path, parent) -> Module:
     return Module.from_parent(parent, path=module_path)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    said = "build no book if no file has changed since the last build"
+    parser.addoption("--built", action="store_true", help=said)
+
+
 def pytest_report_header() -> list[str]:
     return [f"{folder} is left out: {name} is not installed" for folder, name in LEFT_OUT.items()]
 

@@ -68,7 +68,21 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> float:
     return json.loads(stored.read_text())
 
 
+def unchanged() -> bool:
+    """Whether every file of the repository is there and older than the built pages."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        built = (HTML / "index.html").stat().st_mtime
+        names = said.stdout.split("\0")[:-1]
+        return all((ROOT / name).stat().st_mtime < built for name in names)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return False
+
+
 @pytest.fixture(scope="session")
-def book(rebuilt: float) -> Path:
-    """The folder of the built pages."""
+def book(request: pytest.FixtureRequest) -> Path:
+    """The folder of the built pages; with --built they may be those of the last build."""
+    if not (request.config.option.built and unchanged()):
+        request.getfixturevalue("rebuilt")
     return HTML
