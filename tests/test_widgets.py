@@ -20,6 +20,7 @@ from mamlbook import widgets
         (widgets.GainMap, {"x": 0.3, "packing": 2.0, "m": 900, "spread": 1.0}),
         (widgets.Landscapes, {"hard_variance": 0.3, "alpha": 1.1}),
         (widgets.Adaptation, {"w1": 0.7, "w2": -1.0}),
+        (widgets.GradientNorms, {"alpha": 2.0, "hard_variance": 0.5, "distance": 0.4}),
     ],
 )
 def test_what_the_page_sends_python_reads(kind, moved):

@@ -483,7 +483,7 @@ def excess_slope(pairs: int = 100, d: int = 6, alpha: float = 1e-6) -> float:
     "Theorem 1",
     r"Where $\beta_2>L_1$, MAML's stationary points have the smaller gradient on the hard task, "
     "by (P13).",
-    "two_layer_net",
+    "gradient_norms",
 )
 def theorem1() -> Judged:
     cases = rows("theorem1")
@@ -517,7 +517,7 @@ def theorem1() -> Judged:
 
 
 @claim(
-    "Section 4", "NAL has no such preference: its two gradients have equal norms.", "two_layer_net"
+    "Section 4", "NAL has no such preference: its two gradients have equal norms.", "gradient_norms"
 )
 def equal_gradients() -> Judged:
     off = (rows("theorem1")["nal_measured"] - 1).abs().max()

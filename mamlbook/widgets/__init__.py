@@ -183,6 +183,24 @@ class Adaptation(anywidget.AnyWidget):
     alpha = traitlets.Float(1.8).tag(sync=True)
 
 
+class GradientNorms(anywidget.AnyWidget):
+    """Theorem 1 over alpha: the gradient norms at MAML's stationary point of two softplus neurons.
+
+    The hard task's weights are (0, 1), the easy one's (distance, 1), with inputs of variance 1.
+    Numbers are those of `mamlbook.networks` with task 1 the hard one: printed_bound and
+    square_bound with the curvatures at the point.
+
+    Traits: the inner learning rate `alpha`, the variance `hard_variance` of the hard task's inputs,
+    and the `distance`.
+    """
+
+    _esm = _script("neuron", "norms")
+    _css = STYLE
+    alpha = traitlets.Float(1.2).tag(sync=True)
+    hard_variance = traitlets.Float(0.3).tag(sync=True)
+    distance = traitlets.Float(1.0).tag(sync=True)
+
+
 class Tasks(anywidget.AnyWidget):
     """Few-shot tasks dealt to the reader: supports, one query, and the reader's own score.
 

@@ -55,19 +55,19 @@ for (let k = 0; k < TABLE.length; k += 2) {
   TABLE[k + 1] = Math.tanh(z / 2) / 2;
 }
 
-/** The tasks on a quadrature: inputs of the task's variance and their labels. */
-function tasksOn(rule, hard_variance) {
-  return OPTIMA.map(([v1, v2], i) => {
-    const variance = i === OPTIMA.length - 1 ? hard_variance : EASY_VARIANCE;
-    const points = new Float64Array((rule.length / 3) * 4);
-    for (let j = 0, k = 0; j < rule.length; j += 3, k += 4) {
-      const [x1, x2] = [rule[j] * Math.sqrt(variance), rule[j + 1] * Math.sqrt(variance)];
-      const z = Math.abs(v1 * x1 + v2 * x2);
-      points.set([x1, x2, rule[j + 2], z / 2 + Math.log1p(Math.exp(-z))], k);
-    }
-    return { v1, v2, variance, points };
-  });
+/** A task on a quadrature: inputs of its variance and their labels. */
+function taskOn(rule, [v1, v2], variance) {
+  const points = new Float64Array((rule.length / 3) * 4);
+  for (let j = 0, k = 0; j < rule.length; j += 3, k += 4) {
+    const [x1, x2] = [rule[j] * Math.sqrt(variance), rule[j + 1] * Math.sqrt(variance)];
+    const z = Math.abs(v1 * x1 + v2 * x2);
+    points.set([x1, x2, rule[j + 2], z / 2 + Math.log1p(Math.exp(-z))], k);
+  }
+  return { v1, v2, variance, points };
 }
+
+const tasksOn = (rule, hard_variance) =>
+  OPTIMA.map((optimum, i) => taskOn(rule, optimum, kindOf(i) === "hard" ? hard_variance : EASY_VARIANCE));
 
 /**
  * A task's loss with its gradient and Hessian at (w1, w2), into `out`:

@@ -161,7 +161,7 @@ def test_a_chapter_can_be_taken_home_and_run(book, path):
         ).read_bytes()
 
 
-NEEDS_TORCH = {"sinusoids", "two_layer_net", "world", "omniglot", "cifar"}
+NEEDS_TORCH = {"sinusoids", "gradient_norms", "world", "omniglot", "cifar"}
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
