@@ -40,7 +40,7 @@ def test_the_claims_shown_are_those_chosen(look, open_page: OpenPage, judged):
     page = open_page(look)
     values = [["", *judged[column].unique()] for column in COLUMNS]
     choices = [dict(zip(COLUMNS, each, strict=True)) for each in product(*values)]
-    assert len(choices) == 8 * 5 * 4
+    assert len(choices) == 9 * 5 * 4
     for choice, (rows, said, empty) in zip(choices, page.evaluate(CHOOSE, choices), strict=True):
         own = judged
         for column, value in choice.items():

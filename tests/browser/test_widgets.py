@@ -343,7 +343,10 @@ def test_every_value_can_be_typed(widget, look, open_page: OpenPage):
         assert own.locator(f"[data-box={name}]").input_value().replace("−", "-") == str(value)
 
 
-BOXED = [*MOVED, *(f"chapters/{name}.html" for name in ("two_layer_net", "omniglot", "world"))]
+BOXED = [
+    *MOVED,
+    *(f"chapters/{name}.html" for name in ("two_layer_net", "gradient_norms", "omniglot", "world")),
+]
 
 
 @at(*(kind(name) for name in BOXED for kind in (desk, phone)))
@@ -469,7 +472,15 @@ LETTERS = """
 """  # noqa: E501
 
 
-PHONED = ("hardness", "geography", "two_layer_net", "world", "your_tasks", "omniglot")
+PHONED = (
+    "hardness",
+    "geography",
+    "two_layer_net",
+    "gradient_norms",
+    "world",
+    "your_tasks",
+    "omniglot",
+)
 CUT = """
 () => [...document.querySelectorAll(".mb-stage svg text")].filter((t) => {
   const [word, picture] = [t, t.ownerSVGElement].map((e) => e.getBoundingClientRect());
