@@ -30,7 +30,7 @@ usage: python -m mamlbook COMMAND
   adapt MODEL FOLDER    adapt a trained network to pictures of your own, and classify others
   export omniglot|cifar write a trained cell as a model: weights and a card
   export classifier     train a plain classifier of Omniglot's characters; write it as a model
-  verify                check every record against the code; cheap ones are computed again
+  verify [ITEM ...]     check every record, or these, against the code; cheap ones are recomputed
   --version             the version of the package and, where it is known, the commit of its code
 """
 HELP = ("-h", "--help")
@@ -97,9 +97,9 @@ def known(kind: str, name: str, names) -> str:
     if name in names:
         return name
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0)[0]
+    shown = "list` shows every item" if kind == "item" else "--help` shows every command"
     raise InputError(
-        f"There is no {kind} {name!r}; did you mean {near!r}? "
-        "`python -m mamlbook list` shows every item."
+        f"There is no {kind} {name!r}; did you mean {near!r}? `python -m mamlbook {shown}."
     )
 
 
@@ -240,13 +240,13 @@ def _fewshot(module: str) -> ModuleType:
 
 
 def verify(arguments: list[str]) -> int:
-    """Check every stored record against the code, one line per item; 1 if any does not agree."""
+    """Check stored records, all or those named, one line per item; 1 if any does not agree."""
     from mamlbook import verification
 
-    if arguments:
-        raise InputError(f"`verify` takes no arguments, got {' '.join(arguments)!r}.")
+    items = [ITEMS[known("item", name, ITEMS)] for name in dict.fromkeys(arguments)]
+    items = items or list(ITEMS.values())
     failed, unchecked = 0, []
-    for item in ITEMS.values():
+    for item in items:
         start = time.perf_counter()
         try:
             done = verification.verify(item, records.RESULTS)
@@ -258,9 +258,9 @@ def verify(arguments: list[str]) -> int:
             done, said, failed = "", f"DOES NOT AGREE: {fault}", failed + 1
         seconds = time.perf_counter() - start
         print(f"{item.name:19}{done or '-':15}{seconds:6.1f} s  {said}", flush=True)
-    agree = len(ITEMS) - failed - len(unchecked)
+    agree = len(items) - failed - len(unchecked)
     left = f" Not checked: {', '.join(unchecked)}." if unchecked else ""
-    print(f"{agree} of {len(ITEMS)} records agree.{left}")
+    print(f"{agree} of {len(items)} records agree.{left}")
     return min(failed, 1)
 
 

@@ -85,6 +85,9 @@ def test_verify_prints_one_line_per_item(results, capsys):
     assert [line.split()[0] for line in lines] == ["fig1", "fig2", "2"]
     assert all("computed again" in line and line.endswith("agrees") for line in lines[:2])
     assert lines[2] == "2 of 2 records agree."
+    assert main(["verify", "fig2", "fig2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["fig2", "1"]
 
 
 @pytest.mark.parametrize("name", ["fig2.csv", "fig2.json"])

@@ -242,5 +242,5 @@ def test_unused_outputs_of_the_head_get_no_gradient():
 
 def test_too_many_ways_are_refused():
     network = NETWORKS[0]
-    with pytest.raises(ValueError, match="5 outputs, too few for 6 ways"):
+    with pytest.raises(ValueError, match="too few for 6 ways; give at most 5 classes"):
         passes.forward(network, network.initial(0), torch.zeros(1, 6, 28, 28, 1), 6)

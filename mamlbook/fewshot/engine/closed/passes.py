@@ -49,7 +49,10 @@ def forward(
     the batch's own, for prediction only. Of the head only the first `ways` outputs exist.
     """
     if ways > network.outputs:
-        raise InputError(f"The head has {network.outputs} outputs, too few for {ways} ways.")
+        raise InputError(
+            f"The head has {network.outputs} outputs, too few for {ways} ways; give at most "
+            f"{network.outputs} classes."
+        )
     convolution = convolution or suited(theta.device)
     groups, parts = images.shape[0], network.parts(theta)
     tape = Tape(ways, tangents)
