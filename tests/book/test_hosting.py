@@ -21,6 +21,14 @@ def test_actions_are_pinned_by_commit_and_rights_are_few(path):
     assert workflow["permissions"] == {"contents": "read"}
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_file_that_a_page_outside_the_book_names_is_in_the_repository(name):
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert linked or name == "CHANGELOG.md"
+    held = set(subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines())
+    assert [file for file in linked if file not in held] == []
+
+
 def test_workflows_run_the_two_commands_on_every_python():
     test = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
     job = test["jobs"]["test"]
