@@ -20,7 +20,10 @@ from tools import ROOT
 
 GLOSSARY = ROOT / "chapters" / "glossary.md"
 ARTICLE = re.compile(r"<article\b.*</article>", re.S)
-DRAWN = re.compile(r"<(svg|script|style)\b.*?</\1>", re.S)  # no hover shows any
+# What no hover shows, and half of what there is to parse: pictures, scripts, inside of signatures.
+UNSEEN = re.compile(
+    r'<(svg|script|style)\b.*?</\1>|(?P<kept><dt class="sig [^>]*>).*?(?=</dt>)', re.S
+)
 SET = re.compile(r"<mjx-container\b.*?</mjx-container>", re.S)  # a formula that paint.py has set
 KEPT = re.compile(r'<mjx-container data-kept="(\d+)"></mjx-container>')
 LONGEST = 2500  # characters of HTML but for formulas, of which a reader sees a screenful at most
@@ -112,7 +115,7 @@ def shown_of(out: Path) -> dict[str, str]:
         return re.sub(r' id="[^"]*"', "", formulas[int(found[1])])
 
     pages = {
-        path: BeautifulSoup(SET.sub(aside, DRAWN.sub("", article[0])), "html.parser")
+        path: BeautifulSoup(SET.sub(aside, UNSEEN.sub(r"\g<kept>", article[0])), "html.parser")
         for path in sorted(out.rglob("*.html"))
         if "_static" not in path.parts
         and (article := ARTICLE.search(path.read_text(encoding="utf-8")))

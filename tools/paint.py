@@ -142,13 +142,16 @@ def _paint(app: Sphinx, exception: Exception | None) -> None:
         logging.getLogger(__name__).info("Formulas and first frames are left to readers. " + REMEDY)
         return
     with launched() as browser, served(out) as address:
+        # Before the formulas, of whose many parts a page is laid out more slowly.
+        drawn = {
+            path: frames(browser, address + path.relative_to(out).as_posix())
+            for path in raw
+            if MOUNT.search(path.read_text(encoding="utf-8"))
+        }
         set_formulas(raw, out, browser, address, app.config.mathjax3_config or {})
-        for path in raw:
-            html = path.read_text(encoding="utf-8")
-            if MOUNT.search(html):
-                name = path.relative_to(out).as_posix()
-                framed = with_frames(html, frames(browser, address + name))
-                path.write_text(framed, encoding="utf-8")
+        for path, each in drawn.items():
+            framed = with_frames(path.read_text(encoding="utf-8"), each)
+            path.write_text(framed, encoding="utf-8")
 
 
 def in_light(html: str) -> str:
@@ -302,6 +305,7 @@ def typeset(
 def frames(browser: Browser, address: str) -> list[tuple[str, str]]:
     """Class and content of each first frame of a page, in their order."""
     page = _page(browser)
+    page.route("**/mathjax/*.js*", lambda route: route.abort())
     page.goto(address)
     page.wait_for_function(DRAWN)
     found = page.evaluate(FRAMES)

@@ -171,7 +171,7 @@ def test_the_page_refuses_in_the_words_of_the_command(look, name, open_page: Ope
         frame = read(tmp_path / "t.csv", names[0])
         diagnose(from_frame(frame, names[0], names[-1]))
     page = open_page(look)
-    page.locator(".mb-own textarea").fill(text)
+    page.locator(".mb-own textarea").evaluate(TYPED, text)
     page_says = settled(page)
     assert page_says["said"] == str(refused.value)
     assert not page_says["discs"] and not page_says["shown"]
@@ -245,13 +245,19 @@ def test_controls_on_a_phone_are_as_large_as_a_finger(look, open_page: OpenPage)
     assert len(heights) >= 9 and min(heights) >= 44
 
 
+@pytest.fixture(scope="module")
+def radon() -> str:
+    """The report of a table."""
+    table = from_frame(read(DATA / "radon.csv"), "county", "log_radon")
+    return report.page(diagnose(table), "Radon?")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_report_opens_alone(width, theme, tmp_path, browser: Browser):
+def test_the_report_opens_alone(width, theme, radon, tmp_path, browser: Browser):
     """From a folder of its own, without a host: nothing is asked for, only boxes scroll."""
-    table = from_frame(read(DATA / "radon.csv"), "county", "log_radon")
     path = tmp_path / "report.html"
-    path.write_text(report.page(diagnose(table), "Radon?"), encoding="utf-8")
+    path.write_text(radon, encoding="utf-8")
     page = view(browser, width, theme).new_page()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
