@@ -230,10 +230,12 @@ def standardized(
         spread = np.sqrt((centered**2).mean(0))
     for name, sd in zip(names, spread, strict=True):
         if not sd > 1e-9:
-            what = "The target" if name == "the target" else f"Feature {name!r}"
+            what, remedy = f"Feature {name!r}", "leave it out"
+            if name == "the target":
+                what, remedy = "The target", "choose another"
             raise TableError(
-                f"{what} is constant, or varies by less than a billionth of its size; leave it "
-                "out, or subtract its mean first."
+                f"{what} is constant, or varies by less than a billionth of its size; {remedy}, or "
+                "subtract its mean first."
             )
     z = centered / spread
     _check_collinear(z[:, :-1], tasks.features)

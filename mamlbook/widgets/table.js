@@ -106,8 +106,8 @@ function prepared(table, { task, target, features, support }) {
     const scale = used.reduce((most, i) => Math.max(most, Math.abs(column[i])), 0) || 1;
     const values = used.map((i) => column[i] / scale), centre = mean(values);
     const sd = Math.sqrt(mean(values.map((x) => (x - centre) ** 2)));
-    const what = j < p ? `Feature ${quoted(features[j])}` : "The target";
-    if (!(sd > 1e-9)) refuse(`${what} is constant, or varies by less than a billionth of its size; leave it out, or subtract its mean first.`);
+    const [what, remedy] = j < p ? [`Feature ${quoted(features[j])}`, "leave it out"] : ["The target", "choose another"];
+    if (!(sd > 1e-9)) refuse(`${what} is constant, or varies by less than a billionth of its size; ${remedy}, or subtract its mean first.`);
     return (i) => (column[i] / scale - centre) / sd;
   });
   const across = scaled(scatter(used.map((i) => standard.slice(0, -1).map((f) => f(i)))), 1 / used.length);

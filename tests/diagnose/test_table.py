@@ -1,5 +1,6 @@
 """What a diagnosis refuses: one sentence with a remedy, whatever is wrong with the table."""
 
+import re
 import subprocess
 import sys
 
@@ -134,6 +135,7 @@ def test_files_that_are_no_tables(text, sentence, tmp_path, capsys):
         (lambda text: text.replace(",0.", ",1.200.", 1), "write it like 1234.5, with a decimal"),
         (lambda text: text.replace("shop 3,", ",", 1), "1 row has no task"),
         (lambda text: text.replace("price", " size"), "'size' stands twice"),
+        (lambda text: re.sub(r"(?m),[-+.e\d]+$", ",5", text), "of its size; choose another, or"),
     ],
 )
 def test_messy_files_are_refused_by_what_is_wrong(change, sentence, tmp_path, capsys):
