@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import index, pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PythonDomain
 
@@ -34,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool | int]:
     app.connect("autodoc-process-docstring", _take_as_text)
     app.connect("autodoc-process-signature", _shorten)
     app.connect("doctree-read", _link_to_the_code)
+    app.connect("doctree-resolved", _without_index)
     # A new number has every page read again: it links to where the objects are now.
     return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -129,3 +130,10 @@ def _link_to_the_code(app: Sphinx, doctree: nodes.document) -> None:
         listed += nodes.list_item("", line)
     if names:
         doctree[0] += [nodes.rubric(text="In the code"), listed]
+
+
+def _without_index(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """The book has no index. Its entries would be results of a search beside the pages, but only
+    until the next build, which forgets them."""
+    for entry in list(doctree.findall(index)):
+        entry.parent.remove(entry)
