@@ -7,6 +7,7 @@ training tasks and of the evaluation tasks.
 """
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -579,9 +580,10 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
 
 def _members(images: ImageSet, names: list[str]) -> tuple[tuple[int, ...], ...]:
     """The classes of each named group."""
-    return tuple(
-        tuple(index for index, group in enumerate(images.groups) if group == name) for name in names
-    )
+    members = defaultdict[str, list[int]](list)
+    for index, group in enumerate(images.groups):
+        members[group].append(index)
+    return tuple(tuple(members[name]) for name in names)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
