@@ -84,7 +84,8 @@ class Picture:
         values = np.log10(values) if log else values
         slope, offset = np.polyfit(values, places, 1)
         np.testing.assert_allclose(slope * values + offset, places, atol=1e-6)
-        assert (slope > 0) == (axis == "x") or "ρH (drag" in self.title  # hard is on the right
+        turned = "ρH (drag" in self.title  # there hard is on the right
+        assert (slope > 0) == (axis == "x" and not turned)
         return lambda data: slope * np.asarray(data) + offset
 
     def find(self, kind: str) -> list[list[float]]:
@@ -155,7 +156,7 @@ def test_two_tasks_on_a_line(look, open_page: OpenPage):
             return env, {"nal": nal_solution(env), "maml": maml_solution(env, alpha, m)}
 
         env, starts = at_hardness(rho_hard)
-        for picture, step in ((before, 1e-12), (after, alpha)):
+        for picture, step in ((before, 1e-12), (after, alpha)):  # nearly no step: the loss before
             x = picture.scale("x", {"hard task": half, "easy task": -half})
             y = picture.scale("y")
 
@@ -232,13 +233,15 @@ def test_crowds_and_risks(look, open_page: OpenPage):
             q = q_matrix(env.covariances, 1 / rho_easy, m)[0]
             share = 0.25 * (away @ q @ away + np.trace(q @ env.spreads[0]))
             low, high = bars.find("mb-bar hard")[k], bars.find("mb-bar easy")[k]
+            [word] = [x for text, x, *_ in bars.words if text == name.upper()]
+            assert word == pytest.approx(middle(low)[0]) == middle(high)[0]
             assert low[1:2] == pytest.approx([heights(share)], abs=1e-3)
             assert low[1] + low[3] == pytest.approx(heights(0.0), abs=1e-3)
             assert high[1] == pytest.approx(heights(risk), abs=1e-3)
             assert high[1] + high[3] == pytest.approx(low[1], abs=1e-3)
         assert bool(map_.find("mb-outside")) == (rho_hard > rho_easy)
         has_its_color(page, 0, [map_], "mb-dot")
-    for kind in ("easy", "hard"):  # the same people, wherever their crowd stands
+    for kind in ("easy", "hard"):  # the same draws, wherever their crowd stands
         first, *others = [place for own, place in crowds if own == kind]
         assert np.abs(first.mean(0)).max() < 0.4 and np.abs(first.std(0) - 1).max() < 0.25
         for other in others:
@@ -416,6 +419,11 @@ def test_a_world_with_dials(look, open_page: OpenPage):
             np.testing.assert_allclose(drawn, 0.75 * risks / risks.max(), rtol=1e-3)
             (left, top), (_, low) = (four.find("mb-heat")[k][:2] for k in (0, 3))
             assert top < low and four.find("mb-heat")[1][0] > left  # a row for each function
+            words = {text: at for text, *at, _, _ in four.words}
+            for k, name in enumerate(("NAL", "MAML")):  # beside a row, above a column
+                row, column = (middle(four.find("mb-heat")[cell]) for cell in (2 * k, k))
+                assert abs(words[name][1] - row[1]) < 20
+                assert words[f"{name}’s kernel"][0] == pytest.approx(column[0])
             speeds = record.arrays["speeds"][np.flatnonzero(own)]
             ordered = -np.sort(-speeds, axis=2).mean(0)
             heights = bars.scale("y")
