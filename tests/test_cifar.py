@@ -78,9 +78,13 @@ def test_table2_in_the_most_probable_configuration(held):
 def test_the_other_items(held):
     rates, _ = made("cifar_rates", cifar.Rates(iterations=1, filters=2, evaluation_tasks=4))
     assert len(rates) == 2 * 2 * 6 * 4 and len(rates.value_counts(["algorithm", "optimiser"])) == 4
-    controls, _ = made(
-        "cifar_controls", cifar.Controls(1, 1, filters=2, batch_iterations=1, evaluation_tasks=4)
+    controls, arrays = made(
+        "cifar_controls", cifar.Controls(1, 2, filters=2, batch_iterations=1, evaluation_tasks=4)
     )
+    assert np.allclose(arrays["accuracy"].mean(1), controls["accuracy"])
+    assert arrays["accuracy"].shape == (len(controls), 2)
+    keys = ["control", "algorithm", "steps", "split", "hardness"]
+    assert not controls.duplicated(keys).any()
     steps = controls[controls["control"] == "table 2"].groupby(["setting", "algorithm"])["steps"]
     assert (steps.unique().map(sorted) == [[1, 5]] * 2).all()
     start = controls[controls["control"] == "untrained"]
@@ -90,9 +94,10 @@ def test_the_other_items(held):
     )
     assert len(steps) == 2 * (3 + 2) * 2 * 2 * 2 and set(steps["step"]) == {0, 1}
     figures.cifar_steps(steps)
-    for item, rows in (("cifar_rates", rates), ("cifar_controls", controls)):
+    for rows in (rates, controls):
         assert not rows.drop(columns="accuracy_ci95").isna().any().any()
-        ITEMS[item].load("draw")(rows)
+    figures.cifar_rates(rates)
+    figures.cifar_controls(controls, arrays)
 
 
 def test_equal_cost_is_equal_in_the_images_that_are_drawn(held, tmp_path):

@@ -227,12 +227,14 @@ def scarcity(settings: Scarcity) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     return rows, arrays
 
 
-def cifar_controls(settings: Controls) -> pd.DataFrame:
-    """Rows of Table 2's columns, with `control`."""
-    tables = []
+def cifar_controls(settings: Controls) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Rows of Table 2's columns, with `control`; beside them each row's accuracy by seed."""
+    tables, accuracies = [], []
 
     def add(control: str, trained: list[Trained], **how: Any) -> None:
-        tables.append(evaluated(trained, settings, **how)[0].assign(control=control))
+        rows, arrays = evaluated(trained, settings, **how)
+        tables.append(rows.assign(control=control))
+        accuracies.append(arrays["accuracy"])
 
     initial = cells([Cifar()], settings)
     pair = train([Cifar(**how) for how in (NAL, MAML)], settings)
@@ -252,7 +254,7 @@ def cifar_controls(settings: Controls) -> pd.DataFrame:
     add("8 tasks a step", train([Cifar(tasks=8, **MAML)], larger))
     rows = pd.concat(tables, ignore_index=True)
     rows.loc[rows.control == "untrained", ["algorithm", "iterations"]] = ["none", 0]
-    return rows
+    return rows, {"accuracy": np.concatenate(accuracies)}
 
 
 def example_tasks(dataset: ImageSet, shown: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:

@@ -110,8 +110,8 @@ def cifar_steps(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def cifar_controls(rows: pd.DataFrame) -> Figure:
-    """The controls, those of one kind together, with intervals over tasks."""
+def cifar_controls(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """The controls, those of one kind together, with intervals over seeds."""
 
     def line(row) -> str:
         steps = f"{row.steps} step{'s' * (row.steps > 1)}"
@@ -126,4 +126,4 @@ def cifar_controls(rows: pd.DataFrame) -> Figure:
     place = lines["control"].map(order.index)
     in_order = lines.assign(place=place).sort_values(["place", "algorithm", "setting", "steps"])
     named = list(dict.fromkeys(in_order["line"]))
-    return fewshot.controls(lines, "cifar100", "accuracy_ci95_tasks", named)
+    return fewshot.controls(lines, "cifar100", named)

@@ -144,11 +144,11 @@ def live(rows: pd.DataFrame, data: str) -> Figure:
     return figure
 
 
-def controls(rows: pd.DataFrame, data: str, interval: str, named: list[str]) -> Figure:
-    """A line for each control: accuracies on easy and hard tasks, test filled, training hollow.
+def controls(rows: pd.DataFrame, data: str, named: list[str]) -> Figure:
+    """A line for each control: accuracies on easy and hard tasks with their intervals over seeds,
+    test filled, training hollow.
 
-    rows: besides a table's columns `line`, its name; interval: the column of the half-width.
-    named: the lines from above.
+    rows: besides a table's columns `line`, its name. named: the lines from above.
     """
     figure, panels = subplots(1, 2, height=0.9 + 0.22 * len(named), sharey=True)
     for axes, hardness in zip(panels, KINDS, strict=True):
@@ -156,7 +156,7 @@ def controls(rows: pd.DataFrame, data: str, interval: str, named: list[str]) -> 
             part = rows[(rows["hardness"] == hardness) & (rows["split"] == split)]
             for algorithm, own in part.groupby("algorithm"):
                 axes.errorbar(
-                    own["accuracy"], own["line"].map(named.index), xerr=own[interval],
+                    own["accuracy"], own["line"].map(named.index), xerr=own["accuracy_ci95"],
                     fmt=MARKS[algorithm], color=colour(algorithm), markersize=4, linewidth=1,
                     markerfacecolor=colour(algorithm) if split == "test" else "white",
                 )  # fmt: skip

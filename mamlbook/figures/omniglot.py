@@ -99,7 +99,7 @@ def ablation(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """Accuracy with one part of `lineage` changed at a time, with intervals over seeds."""
     lines = rows["part"] + ", " + rows["algorithm"].map(fewshot.ALGORITHMS)
     named = sorted(dict.fromkeys(lines), key=lambda name: "NAL" in name)
-    return fewshot.controls(rows.assign(line=lines), "omniglot", "accuracy_ci95", named)
+    return fewshot.controls(rows.assign(line=lines), "omniglot", named)
 
 
 ARM_NAMES = {
@@ -149,14 +149,14 @@ def omniglot_controls(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figu
 
     lines = [line(row) for row in rows.itertuples()]
     named = sorted(dict.fromkeys(lines), key=lambda name: "Small" in name)
-    return fewshot.controls(rows.assign(line=lines), "omniglot", "accuracy_ci95", named)
+    return fewshot.controls(rows.assign(line=lines), "omniglot", named)
 
 
 def crossed(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
     """Networks on the other setting's tasks, with intervals over seeds."""
     lines = "trained in " + rows["trained_in"].str.capitalize() + ", " + rows["setting"] + " tasks"
     named = list(dict.fromkeys(lines))
-    return fewshot.controls(rows.assign(line=lines), "omniglot", "accuracy_ci95", named)
+    return fewshot.controls(rows.assign(line=lines), "omniglot", named)
 
 
 def dispersion(rows: pd.DataFrame) -> Figure:
