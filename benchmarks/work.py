@@ -21,12 +21,10 @@ from torch import nn
 
 from mamlbook.fewshot.data import tasks
 from mamlbook.fewshot.data.tasks import Episodes, Family, Shape
-from mamlbook.fewshot.engine import learners, traced
+from mamlbook.fewshot.engine import learners, recorded
 from mamlbook.fewshot.engine.network import Network
-from mamlbook.fewshot.training import keep_memory
 
 Step = Callable[[], torch.Tensor]
-Gradient = Callable[..., learners.Outcome]
 RATE = 0.1
 
 
@@ -67,29 +65,25 @@ WORKS = [
 ]
 
 
-def ours(
-    work: Work, threads: int, algorithm: str = "maml", gradient: Gradient = traced.traced_gradient
-) -> Step:
-    """The package's own step, task by task on `threads` threads, as longer trainings run it."""
-    traced.PATIENCE = 0
+def ours(work: Work, threads: int, algorithm: str = "maml", *, patience: int = 0) -> Step:
+    """The package's own step, task by task on `threads` threads, as trainings run it from the
+    first call after `patience` for each shape of tasks."""
+    recorded.PATIENCE = patience
     theta, images, episodes = work.data()
-    learner = learners.Learner(algorithm, RATE)
+    gradient = recorded.Gradients(learners.Learner(algorithm, RATE), work.network, images)
     torch.set_num_threads(1)
-    keep_memory()
     team = ThreadPoolExecutor(threads)
 
     def step() -> torch.Tensor:
-        outcomes = learners.parallel_gradients(
-            learner, work.network, theta, images, [episodes], team, gradient
-        )
+        outcomes = learners.parallel_gradients(gradient, theta, [episodes], team)
         return sum(outcome.gradient[0] for outcome in outcomes)
 
     return step
 
 
-def untraced(work: Work, threads: int) -> Step:
-    """The package's own step, each operation called from Python, as short trainings run."""
-    return ours(work, threads, gradient=learners.outer_gradient)
+def unrecorded(work: Work, threads: int) -> Step:
+    """The package's own step, each operation called where it is written."""
+    return ours(work, threads, patience=sys.maxsize)
 
 
 def true_gradient(work: Work) -> torch.Tensor:

@@ -13,7 +13,7 @@ import pytest
         (DeprecationWarning, "mamlbook.records", True),
         (FutureWarning, "tests.test_records", True),
         (DeprecationWarning, "test_build", True),
-        (DeprecationWarning, "torch.jit._script", False),
+        (DeprecationWarning, "torch.package", False),
         (FutureWarning, "pandas.core", False),
     ],
 )

@@ -102,6 +102,7 @@ def test_the_documented_cluster_loses_nothing(tmp_path, real_data):
 def test_what_a_cluster_refuses(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT", 2)
     monkeypatch.setattr(cluster, "JOIN", 2)
+    monkeypatch.setattr(jobs, "cores", lambda: 2)
     with (
         jobs.at(tmp_path, f"tcp://localhost:{free_port()}"),
         pytest.raises(InputError, match=r"where no scheduler answers.*start `dask scheduler`"),

@@ -166,13 +166,10 @@ def adapt(
 
 
 def parallel_gradients(
-    learner: Learner,
-    network: Network,
+    gradient: Callable[[torch.Tensor, Episodes], Outcome],
     theta: torch.Tensor,
-    images: torch.Tensor,
     batches: list[Episodes],
     team: Executor,
-    gradient: Callable[..., Outcome] = outer_gradient,
 ) -> list[Outcome]:
     """The outer gradient of each batch of tasks for theta (1, size), by the threads of `team`.
 
@@ -180,7 +177,7 @@ def parallel_gradients(
     the same bits whatever the team.
     """
     pieces = [piece for batch in batches for piece in _pieces(batch)]
-    return list(team.map(lambda piece: gradient(learner, network, theta, images, piece), pieces))
+    return list(team.map(lambda piece: gradient(theta, piece), pieces))
 
 
 def _pieces(batch: Episodes) -> Iterator[Episodes]:

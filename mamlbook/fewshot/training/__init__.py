@@ -28,7 +28,7 @@ from mamlbook.fewshot.engine import learners
 from mamlbook.fewshot.engine.grouped import Drawn, GroupedStep
 from mamlbook.fewshot.engine.network import BLOCKS
 from mamlbook.fewshot.engine.optimisers import Optimiser
-from mamlbook.fewshot.engine.traced import traced_gradient
+from mamlbook.fewshot.engine.recorded import Gradients
 from mamlbook.fewshot.settings import Cell, Problem, Seeds
 from mamlbook.fewshot.training import checkpoints
 from mamlbook.jobs import cores
@@ -237,6 +237,11 @@ class _Run:
         turned = self.problems[0].training.easy.turned
         return self.source.turns() if turned else self.source.images.flatten(0, 1)
 
+    @cached_property
+    def gradients(self) -> Gradients:
+        """The outer gradient of tasks, recorded for each shape of them."""
+        return Gradients(self.learner, self.network, self.images)
+
     def block(self, start: int, stop: int, team: Executor, asked: Stop) -> int:
         """Iterations start to stop, all of one block; returns the iteration reached, which is
         earlier if it was asked to stop.
@@ -312,9 +317,7 @@ class _Run:
                 ]
                 batches = [each for each in batches if len(each.support)]
                 order = np.sort(flags)
-            outcomes = learners.parallel_gradients(
-                self.learner, self.network, theta, self.images, batches, team, traced_gradient
-            )
+            outcomes = learners.parallel_gradients(self.gradients, theta, batches, team)
             gradient[row] = sum(each.gradient[0] for each in outcomes) / len(flags)
             which = torch.from_numpy(order.astype(np.int64)).to(device)
             seen = torch.stack(

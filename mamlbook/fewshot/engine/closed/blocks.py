@@ -210,7 +210,6 @@ def normalised_backward(
     return block.images(d_z), d_scale, d_shift
 
 
-@torch.jit.script_if_tracing  # as in convolution.py
 def _fused_backward(
     d_y: torch.Tensor,
     z: torch.Tensor,

@@ -173,8 +173,6 @@ def _kernels(weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return weights.unflatten(2, (3, 3, -1)).permute(0, 1, 4, 2, 3).unbind()
 
 
-# The tracer of traced.py cannot record a call that takes a tuple of booleans; it can a script's.
-@torch.jit.script_if_tracing
 def _to_input(dy: torch.Tensor, x: torch.Tensor, kernel: torch.Tensor, stride: int) -> torch.Tensor:
     return torch.ops.aten.convolution_backward(
         dy, x, kernel, None, [stride, stride], [1, 1], [1, 1],
@@ -182,7 +180,6 @@ def _to_input(dy: torch.Tensor, x: torch.Tensor, kernel: torch.Tensor, stride: i
     )[0]  # fmt: skip
 
 
-@torch.jit.script_if_tracing
 def _to_weights(dy: torch.Tensor, x: torch.Tensor, like: torch.Tensor, stride: int) -> torch.Tensor:
     return torch.ops.aten.convolution_backward(
         dy, x, like, None, [stride, stride], [1, 1], [1, 1],
