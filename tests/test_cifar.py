@@ -89,11 +89,13 @@ def test_the_other_items(held):
     assert (steps.unique().map(sorted) == [[1, 5]] * 2).all()
     start = controls[controls["control"] == "untrained"]
     assert set(start["algorithm"]) == {"none"} and set(start["iterations"]) == {0}
-    steps, _ = made(
+    steps, arrays_of_steps = made(
         "cifar_steps", cifar.Steps(iterations=1, seeds=2, filters=2, p=(0.5,), tasks=2, steps=1)
     )
-    assert len(steps) == 2 * (3 + 2) * 2 * 2 * 2 and set(steps["step"]) == {0, 1}
-    figures.cifar_steps(steps)
+    assert len(steps) == (3 + 2) * 2 * 2 * 2 and set(steps["step"]) == {0, 1}
+    assert not steps.duplicated(["setting", "algorithm", "split", "hardness", "step"]).any()
+    assert np.allclose(arrays_of_steps["accuracy"].mean(1), steps["accuracy"])
+    figures.cifar_steps(steps, arrays_of_steps)
     for rows in (rates, controls):
         assert not rows.drop(columns="accuracy_ci95").isna().any().any()
     figures.cifar_rates(rates)

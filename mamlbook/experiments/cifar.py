@@ -21,7 +21,8 @@ from mamlbook.fewshot.data.images import ImageSet
 from mamlbook.fewshot.settings import Cell, Cifar, CifarAlgorithm, Configuration, Seeds
 from mamlbook.fewshot.training import Trained
 from mamlbook.fewshot.training.classifier import Classifier, fit
-from mamlbook.fewshot.training.evaluation import by_steps
+from mamlbook.fewshot.training.evaluation import by_steps, in_single_precision
+from mamlbook.intervals import half_width
 
 P = (0.99, 0.5, 0.01)
 MAML: dict[str, Any] = {"algorithm": "maml", "optimiser": "adam", "outer_rate": 1e-3}
@@ -167,9 +168,10 @@ def cifar_rates(settings: Rates) -> pd.DataFrame:
     return evaluated(train(grid, settings), settings)[0]
 
 
-def cifar_steps(settings: Steps) -> pd.DataFrame:
-    """Rows (setting, algorithm, split, hardness, step, accuracy in percent, seed, iterations,
-    train_seconds), a row for each seed; `setting` is empty where training has no p."""
+def cifar_steps(settings: Steps) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Rows (setting, algorithm, split, hardness, step, iterations, accuracy in percent,
+    accuracy_ci95 over seeds, seeds, train_seconds of all seeds), and beside them each row's
+    accuracy by seed; `setting` is empty where training has no p."""
     dataset = images.load("cifar100", settings.device)
     how: dict[str, Any] = {"configuration": settings.configuration, "optimiser": "adam"}
     rates: dict[CifarAlgorithm, float] = {
@@ -189,18 +191,25 @@ def cifar_steps(settings: Steps) -> pd.DataFrame:
     for cell in cells([Cifar(**how)], settings):
         classifier = fit(Classifier(settings.iterations), cell, dataset)
         networks += [(classifier, "classifier", ""), (training.untrained(cell), "none", "")]
-    return pd.concat(
-        [
-            by_steps(one, dataset, settings.tasks, settings.steps).assign(
-                algorithm=algorithm,
-                setting=name,
-                iterations=one.iterations,
-                train_seconds=one.seconds,
-            )
-            for one, algorithm, name in networks
-        ],
-        ignore_index=True,
+    every = pd.concat(
+        by_steps(one, dataset, settings.tasks, settings.steps).assign(
+            algorithm=algorithm,
+            setting=name,
+            iterations=one.iterations,
+            train_seconds=one.seconds,
+        )
+        for one, algorithm, name in networks
     )
+    keys = ["setting", "algorithm", "split", "hardness", "step", "iterations"]
+    groups = every.groupby(keys, sort=False)
+    rows = groups.agg(
+        accuracy=("accuracy", "mean"),
+        accuracy_ci95=("accuracy", half_width),
+        seeds=("seed", "nunique"),
+        train_seconds=("train_seconds", lambda own: round(own.sum(), 3)),
+    ).reset_index()
+    by_seed = np.stack([own.to_numpy() for _, own in groups["accuracy"]])
+    return in_single_precision(rows), {"accuracy": by_seed}
 
 
 def images_of_a_step(settings: Cifar) -> float:

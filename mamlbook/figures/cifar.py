@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from mamlbook.experiments.paper import CHANCE, TABLE2
 from mamlbook.figures import fewshot
 from mamlbook.figures.style import COLOURS, GREY, subplots
-from mamlbook.intervals import half_width
 
 
 def tasks(easy: dict[str, np.ndarray], hard: dict[str, np.ndarray]) -> Figure:
@@ -82,8 +81,9 @@ def cifar_rates(rows: pd.DataFrame) -> Figure:
     return fewshot.outer_rates(rows, "cifar100", "validation")
 
 
-def cifar_steps(rows: pd.DataFrame) -> Figure:
-    """Accuracy on hard test tasks against adaptation steps, a panel for each p."""
+def cifar_steps(rows: pd.DataFrame, arrays: dict[str, np.ndarray]) -> Figure:
+    """Accuracy on hard test tasks against adaptation steps, a panel for each p, with intervals
+    over seeds."""
     looks = {
         "maml": ("MAML", COLOURS["maml"], "o-"),
         "maml-first": ("first-order MAML", COLOURS["maml"], "o:"),
@@ -97,9 +97,8 @@ def cifar_steps(rows: pd.DataFrame) -> Figure:
     for axes, name in zip(panels[0], names, strict=True):
         for algorithm, (label, colour, mark) in looks.items():
             own = part[(part["algorithm"] == algorithm) & part["setting"].isin((name, ""))]
-            course = own.groupby("step")["accuracy"].agg(["mean", half_width])
             axes.errorbar(
-                course.index, course["mean"], course["half_width"], fmt=mark, color=colour,
+                own["step"], own["accuracy"], own["accuracy_ci95"], fmt=mark, color=colour,
                 markersize=3, linewidth=1.2, label=label,
             )  # fmt: skip
         fewshot.chance(axes, CHANCE["cifar100"]["hard"])

@@ -119,7 +119,7 @@ class Budget(anywidget.AnyWidget):
 class Scarcity(anywidget.AnyWidget):
     """Accuracies on FS-CIFAR100 by the number of adaptation steps, for each p of the record.
 
-    rows: those of the item cifar_steps; means over its seeds are shown. chance: "hard" and "easy",
+    rows: those of the item cifar_steps, means over its seeds. chance: "hard" and "easy",
     the accuracies of guessing, in percent.
 
     Traits that move: the place `p` in `ps`, `steps`, and `classes`, 0 for test and 1 for training.
@@ -138,7 +138,7 @@ class Scarcity(anywidget.AnyWidget):
         ps = sorted({name for name in rows["setting"].dropna() if name}, key=_probability)
         rows = rows.assign(setting=rows["setting"].fillna(""))
         keys = ["split", "hardness", "algorithm", "setting", "step"]
-        mean = rows.groupby(keys)["accuracy"].mean()
+        mean = rows.set_index(keys)["accuracy"].sort_index()
         accuracies = {
             split: {
                 kind: {

@@ -60,8 +60,7 @@ def test_a_budget_leaves_the_excess_of_the_law(look, open_page: OpenPage):
 def test_the_dial_of_p_shows_the_record(look, open_page: OpenPage):
     page = open_page(look)
     rows = records.load("cifar_steps").rows.fillna({"setting": ""})
-    keys = ["split", "hardness", "algorithm", "setting", "step"]
-    mean = rows.groupby(keys)["accuracy"].mean()
+    mean = rows.set_index(["split", "hardness", "algorithm", "setting", "step"])["accuracy"]
     heads = page.locator(".mb-widget .mb-table tbody th").all()
     assert len({round(head.bounding_box()["x"]) for head in heads}) == 1  # the lines stand alike
     for i, p in enumerate(PS):
@@ -72,7 +71,7 @@ def test_the_dial_of_p_shows_the_record(look, open_page: OpenPage):
 
                 def of(name, kind, p=p, split=split):
                     trained = f"p={p:g}" if name in ("nal", "maml") else ""
-                    return mean[split, kind, name, trained]
+                    return mean[split, kind, name, trained].sort_index()
 
                 names = ("nal", "maml", "classifier", "none")
                 courses = [mark for mark in page.evaluate(MARKS) if "mb-curve" in mark[0]]
