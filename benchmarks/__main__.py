@@ -29,10 +29,11 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, {cores} cores, Python "
         f"{platform.python_version()}, torch {torch.__version__}, "
         f"{datetime.now(UTC):%Y-%m-%d}; 64 filters; medians of {race.TURNS} turns of "
-        f"{race.STEPS} steps, the contenders alternating, each in a process of its own with the "
-        f"same settings of the memory allocator, {race.PAUSE} s after the one before has finished. "
-        "The speeds are relative to learn2learn and to the plain loop: the medians of the ratios "
-        "within a turn. "
+        f"{race.STEPS} steps, the contenders alternating, each in a process of its own, "
+        f"{race.PAUSE} s after the one before has finished. The speeds are relative to learn2learn "
+        "and to the plain loop: the medians of the ratios within a turn. All have the memory "
+        'allocator as it comes; with "memory kept" they have the settings that our trainer makes, '
+        "and are compared with the others that have them. "
         '"Not recorded" is the same step with each operation called where it is written. Load '
         f"average of the machine at the start: {os.getloadavg()[0]:.1f} (0 is a machine of one's "
         "own). The error is that of the float32 gradient against the float64 one, relative, on "
