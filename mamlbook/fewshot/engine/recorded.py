@@ -40,7 +40,7 @@ class Gradients:
         self.learner, self.network, self.images = learner, network, images
         self.calls: Counter[tuple] = Counter()
         self.idle: defaultdict[tuple, list[Recording]] = defaultdict(list)
-        self.turn = Lock()  # also since recording takes much memory for a moment
+        self.turn = Lock()  # one records at a time, which takes much memory for a moment
 
     def __call__(self, theta: torch.Tensor, episodes: Episodes) -> Outcome:
         """That of theta (1, size) on these tasks."""
@@ -210,8 +210,8 @@ def _writing(operation: Any) -> tuple[Any, list[str]]:
     for other in (getattr(packet, name) for name in packet.overloads()):
         arguments = other._schema.arguments
         rest = [(each.name, str(each.type)) for each in arguments if not each.is_out]
-        # A generated one writes to tensors by copying what it has computed elsewhere.
         out = [each.name for each in arguments if each.is_out]
+        # A generated one writes to tensors by copying what it has computed elsewhere.
         if out and rest == own and torch.Tag.generated not in other.tags:
             return other, out
     return None, []
