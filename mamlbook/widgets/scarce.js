@@ -6,7 +6,8 @@ const SIZE = { width: 380, height: 300 };
 function render({ model, el }) {
   const [accuracies, ps, chance] = ["accuracies", "ps", "chance"].map((name) => model.get(name));
   const splits = ["test", "train"];
-  const last = 5;
+  const last = accuracies.test.hard.maml[0].length - 1;
+  const ticks = Array.from({ length: last + 1 }, (_, k) => k).filter((k) => k % 2 === last % 2);
 
   const draw = ({ p, steps, classes }) => {
     const split = splits[classes];
@@ -17,7 +18,7 @@ function render({ model, el }) {
     const at = (name, hardness, k) => course(name, hardness)[k];
     const panel = (hardness, [low, high]) => {
       const box = axes({
-        ...SIZE, x: [0, last], y: [low, high], xticks: [0, 1, 2, 3, 4, 5], xlabel: "adaptation steps",
+        ...SIZE, x: [0, last], y: [low, high], xticks: ticks, xlabel: "adaptation steps",
         title: `accuracy on ${hardness} tasks, %`,
       });
       box.curve(() => chance[hardness], "chance", 1);

@@ -36,8 +36,6 @@ with launched() as browser, served(Path("_build/html")) as address:
 def unpainted(booklet, build, tmp_path_factory) -> str:
     """The page, built with no Chromium on the path; and what the build said of it."""
     (booklet / "intro.md").write_text(PAGE, encoding="utf-8")
-    for formulas in booklet.glob("_build/formulas.json"):
-        formulas.unlink()  # what an earlier build has set
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MAMLBOOK_CHROMIUM", raising=False)
         patch.setenv("PATH", str(tmp_path_factory.mktemp("empty")))
