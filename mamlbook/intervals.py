@@ -1,4 +1,4 @@
-"""95 % intervals of means, one home for every table."""
+"""95% intervals of means, one home for every table."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +8,7 @@ from mamlbook.errors import InputError
 
 
 def half_width(values: ArrayLike) -> float:
-    """Half-width of Student's 95 % interval for the mean; NaN for fewer than two values."""
+    """Half-width of Student's 95% interval for the mean; NaN for fewer than two values."""
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         return float("nan")
@@ -22,7 +22,7 @@ def half_width_of_sd(sd: ArrayLike, count: int) -> np.ndarray:
 
 
 def mean_ci95(values: ArrayLike) -> tuple[float, float]:
-    """The mean of independent values and the half-width of its 95 % interval.
+    """The mean of independent values and the half-width of its 95% interval.
 
     Raises InputError for fewer than 2 values, which have no interval.
     """

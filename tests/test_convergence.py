@@ -195,7 +195,7 @@ def test_mean_product_of_nothing_but_steps():
 @pytest.mark.parametrize(("alpha", "n1", "n2", "tau"), [(None, 5, None, 1), (0.7, 3, 6, 3)])
 @pytest.mark.parametrize("given_tasks", [False, True])
 def test_trained_solutions_follow_the_law(alpha, n1, n2, tau, given_tasks):
-    """Root mean square distance over 400 runs within 8 %, both for drawn and for given tasks."""
+    """Root mean square distance over 400 runs within 8%, both for drawn and for given tasks."""
     env = random_environment(7, d=3, families=3, noise=0.3)
     env = dataclasses.replace(env, spreads=np.zeros((3, 3, 3)))
     T = 900
@@ -341,7 +341,7 @@ def test_52_fails_with_t_over_n():
 
 
 def test_44_fails_with_its_condition_on_T():
-    """A rare task, n -> infinity: (44)'s tasks' terms are exceeded in more than 4 % of draws."""
+    """A rare task, n -> infinity: (44)'s tasks' terms are exceeded in more than 4% of draws."""
     p, T = 0.05, 2
     variance = p * (1 - p)
     assert variance / 9 < T

@@ -56,10 +56,10 @@ SIDES = {
     rf"All four cells of {TEXT} (in|at) (Large|Small|\$p=.*\$) agree\.": (0, 1),
     r"(Sanskrit|Bengali) is among the ten\.": (10, 10.5),
     r"It is lower in every line(, on (training|test) alphabets| of Table 2)\.": (WHOLE, 0),
-    r"The 95 % interval lies above 0 on (training|test) alphabets\.": (WHOLE, 0),
+    r"The 95% interval lies above 0 on (training|test) alphabets\.": (WHOLE, 0),
     r"(Training on one alphabet instead of five|It) raises the gain on (one|five) unseen .*": (
         WHOLE, 0),
-    r"NAL-10? changes by less than 5 points on (training|test) alphabets \(95 % interval\)\.": (
+    r"NAL-10? changes by less than 5 points on (training|test) alphabets \(95% interval\)\.": (
         5 * LESS, 5),
     r"The gain is larger in Small on (training|test) alphabets\.": (WHOLE, 0),
     r"\$r_H\$ is smaller in Small on (training|test) classes\.": (WHOLE, 0),

@@ -98,7 +98,7 @@ def other_records(monkeypatch):
 def forge(other_records):
     """Have the judges read accuracies of `level(row)`, of every seed within 0.1 of it.
 
-    A row has its item too. What `level` knows nothing of stays at 50 %.
+    A row has its item too. What `level` knows nothing of stays at 50%.
     """
 
     def read(level):

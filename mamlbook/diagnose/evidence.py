@@ -22,7 +22,7 @@ class Ratio:
 
 
 def quantile(tasks: int) -> float:
-    """Student's 97.5 % quantile with N - 1 degrees of freedom, by Hill's expansion.
+    """Student's 97.5% quantile with N - 1 degrees of freedom, by Hill's expansion.
 
     Written out so that the page computes the same: its error is below 1e-4 from 9 degrees on.
     """

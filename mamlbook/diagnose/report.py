@@ -28,7 +28,7 @@ def verdict(diagnosis: Diagnosis) -> str:
         f": after adapting on {diagnosis.settings.support} rows, NAL's loss is "
         f"{_number(gain.value, 2)} times MAML's (interval {_number(gain.low, 2)} to "
         f"{_number(gain.high, 2)}, measured coverage "
-        f"{known['gain_low']:.0f} to {known['gain_high']:.0f} %)"
+        f"{known['gain_low']:.0f} to {known['gain_high']:.0f}%)"
     )
     if other:
         name, found = other
@@ -107,11 +107,11 @@ def sections(diagnosis: Diagnosis) -> Iterator[Section]:
             f"{len(d.rows)} tasks find a gain of {d.least_gain:.3g} in four cases of five; a gain "
             f"of 1.1 would need about {d.tasks_for:,} such tasks.",
             f"A gain counts if its interval lies above {THRESHOLD}.",
-            "The intervals are Student's over tasks, nominally 95 %. In simulated worlds whose "
+            "The intervals are Student's over tasks, nominally 95%. In simulated worlds whose "
             f"answer is known, with {known['tasks']} tasks and every choice nested as here, the "
             f"interval of a gain contains it in {known['gain_low']:.0f} to "
-            f"{known['gain_high']:.0f} % of the worlds, that of a loss in "
-            f"{known['loss_low']:.0f} to {known['loss_high']:.0f} %.",
+            f"{known['gain_high']:.0f}% of the worlds, that of a loss in "
+            f"{known['loss_low']:.0f} to {known['loss_high']:.0f}%.",
         ],
     )
 

@@ -101,7 +101,7 @@ def effect_of_training(record: Record, algorithm: str) -> pd.DataFrame:
     in the same way to the same tasks.
 
     A row for each setting, split and hardness, which index it: the mean accuracies `untrained` and
-    `trained`, in percent, and `difference`, paired by seed, with its 95 % half-width `half`.
+    `trained`, in percent, and `difference`, paired by seed, with its 95% half-width `half`.
     Raises InputError if the record has one seed, which gives no interval.
     """
     at = seed_accuracies(record)

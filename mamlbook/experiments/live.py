@@ -89,7 +89,7 @@ def watch(preset: Preset) -> pd.DataFrame:
         for (algorithm, step, split), own in report.groupby(
             ["algorithm", "iteration", "split"], sort=False
         ):
-            words = (f"{row.hardness} {row.accuracy:.1f} %" for row in own.itertuples())
+            words = (f"{row.hardness} {row.accuracy:.1f}%" for row in own.itertuples())
             print(f"{algorithm:6}step {step:4}  {split:7}{', '.join(words)}", flush=True)
         reports.append(report)
     return pd.concat(reports, ignore_index=True)

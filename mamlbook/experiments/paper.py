@@ -32,7 +32,7 @@ def _accuracies(lines: dict[tuple[str, str], tuple[tuple[float, float], ...]]) -
     )
 
 
-# Table 4 is Table 1, and Table 5 is Table 2, with 95 % intervals.
+# Table 4 is Table 1, and Table 5 is Table 2, with 95% intervals.
 TABLE1 = _accuracies(
     {
         ("large", "maml"): ((99.2, 0.2), (96.0, 0.6), (98.0, 0.2), (81.2, 0.3)),
@@ -58,7 +58,7 @@ TABLE2 = _accuracies(
 def beside(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Our rows with the paper's accuracy, its half-width, and whether the two agree.
 
-    They agree if they differ by no more than a 95 % interval of the difference,
+    They agree if they differ by no more than a 95% interval of the difference,
     sqrt(ci95^2 + ci95^2); a row without an interval agrees with nothing.
     """
     keys = ["setting", "algorithm", "split", "hardness"]

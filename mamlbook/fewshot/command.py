@@ -59,7 +59,7 @@ def folder(
     """Train a network on a folder of class folders, or continue it; write it for `adapt`.
 
     The seed splits the classes into those of meta-training, validation and meta-test. Prints the
-    accuracy on tasks of each with its 95 % interval, over seeds if there are several, else over
+    accuracy on tasks of each with its 95% interval, over seeds if there are several, else over
     tasks. The network and its card, a model for `adapt`, are written beside the checkpoints.
     """
     check_count("seeds", seeds)
@@ -77,7 +77,7 @@ def folder(
     said = {"train": "meta-training", "validation": "validation", "test": "meta-test"}
     task = f"{settings.ways}-way {settings.shots}-shot, steps {settings.adaptation_steps}"
     for row in table.to_dict("records"):
-        interval = f"± {row[half]:.1f} % (95 % interval over {over})"
+        interval = f"± {row[half]:.1f}% (95% interval over {over})"
         print(f"{said[row['split']]} classes, {task}: {row['accuracy']:.1f} {interval}")
     for one, own in zip(trained, rows, strict=True):
         place = out / label(one.cells[0], device)

@@ -460,9 +460,9 @@ class Folder(Common):
     preparation: Preparation = "rgb"
     """In color, gray with dark ink as 255, or binary."""
     validation_classes: int | None = None
-    """Classes for validation; by default 16 %, but no fewer than the ways."""
+    """Classes for validation; by default 16%, but no fewer than the ways."""
     test_classes: int | None = None
-    """Classes for the meta-test; by default 20 %, but no fewer than the ways."""
+    """Classes for the meta-test; by default 20%, but no fewer than the ways."""
 
     data = "folder"
 

@@ -55,7 +55,7 @@ def legend(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def against_paper(rows: pd.DataFrame, paper: pd.DataFrame, data: str) -> Figure:
-    """Accuracies with their 95 % intervals over seeds, ours filled and the paper's hollow.
+    """Accuracies with their 95% intervals over seeds, ours filled and the paper's hollow.
 
     A panel for each split and hardness, in it a group for each setting.
     """
@@ -107,7 +107,7 @@ def training_curves(rows: pd.DataFrame, course: np.ndarray, data: str, window: i
 
 
 def outer_rates(rows: pd.DataFrame, data: str, split: str) -> Figure:
-    """Accuracy on the classes of a split against the outer rate, with 95 % intervals over tasks."""
+    """Accuracy on the classes of a split against the outer rate, with 95% intervals over tasks."""
     figure, panels = easy_and_hard(data, "outer learning rate")
     for hardness, axes in panels.items():
         part = rows[(rows["split"] == split) & (rows["hardness"] == hardness)]

@@ -11,7 +11,7 @@ STEPS = {0: ":", 1: "--", 10: "-"}  # those of the arrays' curves
 
 
 def sinusoids(rows: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None) -> Figure:
-    """(a) Test error against gradient steps, means of seeds and their 95 % intervals; (b) the
+    """(a) Test error against gradient steps, means of seeds and their 95% intervals; (b) the
     validation error after the last step against the outer rate."""
     figure, (left, right) = subplots(1, 2, height=3.3, width_ratios=(1.5, 1))
     test = rows[rows["split"] == "test"]

@@ -35,13 +35,13 @@ def said(values: np.ndarray) -> str:
 
 
 def lower(values: np.ndarray) -> float:
-    """The lower end of the 95 % interval."""
+    """The lower end of the 95% interval."""
     mean, half = mean_ci95(values)
     return mean - half
 
 
 def farthest(values: np.ndarray) -> float:
-    """The distance from 0 of the end of the 95 % interval that is farther from it."""
+    """The distance from 0 of the end of the 95% interval that is farther from it."""
     mean, half = mean_ci95(values)
     return abs(mean) + half
 
@@ -139,7 +139,7 @@ def packed(item: str = "table1") -> Judged:
         f"From Large to Small, MAML's accuracy on hard tasks changes by {said(more['train'])} "
         f"points on training and by {said(more['test'])} on test alphabets.",
         {
-            Rule(f"The 95 % interval lies above {{}} on {TASKS[split]} alphabets.", ">", 0): (
+            Rule(f"The 95% interval lies above {{}} on {TASKS[split]} alphabets.", ">", 0): (
                 lower(values)
             )
             for split, values in more.items()
@@ -200,7 +200,7 @@ def nal_stays(item: str = "table1") -> Judged:
         {
             Rule(
                 f"{name.upper()} changes by less than {{}} points on {TASKS[split]} alphabets "
-                "(95 % interval).",
+                "(95% interval).",
                 "<",
                 5,
             ): farthest(values)

@@ -218,7 +218,7 @@ def figure7() -> Judged:
     }
     names = {"coordinate": "coordinate", "excess_risk": "risk"}
     return judged(
-        f"Of {len(both)} intervals of 95 %, {inside['coordinate']} contain the coordinate of the "
+        f"Of {len(both)} intervals of 95%, {inside['coordinate']} contain the coordinate of the "
         f"theory and {inside['excess_risk']} its risk.",
         {
             Rule(f"At least {{}} of {len(both)} contain the {names[column]}.", ">=", 34): count
@@ -291,7 +291,7 @@ def corollary1() -> Judged:
     return judged(
         "Both formulas agree with Proposition 1 in 50 random environments."
         if exact.holds(worst)
-        else f"The formulas differ from Proposition 1 by up to {100 * worst:.1f} %.",
+        else f"The formulas differ from Proposition 1 by up to {100 * worst:.1f}%.",
         {exact: worst},
     )
 

@@ -26,7 +26,7 @@ class Rule:
     relation:
     - "near": in at least `share` of the positions the mean over seeds of the gain, divided by
       `quantity` ("theory", "formula" = 1 + R^2/r_H, "one"), differs from 1 by at most `threshold`;
-    - "above": the gain at `at` less the gain at `than`, seed by seed, has a 95 % interval above
+    - "above": the gain at `at` less the gain at `than`, seed by seed, has a 95% interval above
       `threshold`;
     - "rises": along the values of `along`, a dial, no mean gain is below the one before;
     - "at most": the mean gain at `at` is at most `threshold`;
@@ -68,7 +68,7 @@ CLAIMS = {
 }
 TEN, OURS = "round number: a tenth", "our choice"
 RULES = (
-    Rule("A", "the readout's gain is within 10 % of Proposition 1 in nine positions of ten",
+    Rule("A", "the readout's gain is within 10% of Proposition 1 in nine positions of ten",
          "readout", "near", 0.1, TEN, share=0.9),
     Rule("B", "at equal hardness it is 1 within a tenth",
          "position", "near", 0.1, TEN, "one", AT | {"hardness": 1.0}),

@@ -80,7 +80,7 @@ const handed = (model, name) => new Promise((done, failed) => {
 });
 
 const kindOf = (name) => (name === "MAML" ? "maml" : name.startsWith("NAL") ? "nal" : "");
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}%`;
 const best = (shares) => shares.indexOf(Math.max(...shares));
 
 function render({ model, el }) {
@@ -136,7 +136,7 @@ function render({ model, el }) {
     ...(small ? [] : [element("div", { class: "mb-sliders" }, ...controls.map((c) => c.node))]),
     sentence, board,
     element("p", { class: "mb-note" }, "Pale bars: before any step; full bars: after the steps on the five. Dashed: one in five, as by chance.",
-      ...(small ? [] : [" On unseen alphabets: accuracy after one step with α = 0.1, with its 95 % interval."]))));
+      ...(small ? [] : [" On unseen alphabets: accuracy after one step with α = 0.1, with its 95% interval."]))));
 
   // One request at a time: what changes meanwhile is asked for when its answers are in.
   const worker = new Worker(URL.createObjectURL(new Blob([`(${engine})()`], { type: "text/javascript" })));
@@ -193,7 +193,7 @@ function render({ model, el }) {
     const said = thought && best(thought.after);
     const { easy, hard } = networks[name];
     const marks = { right: "✓", wrong: "✗", "": "" };
-    const share = ([accuracy, ci95]) => `${plain(accuracy)} ± ${plain(ci95)} %`;
+    const share = ([accuracy, ci95]) => `${plain(accuracy)} ± ${plain(ci95)}%`;
     return element("figure", { class: `mb-thought ${kindOf(name)}`, "data-network": name,
       ...(thought ? { "data-before": thought.before.join(" "), "data-after": thought.after.join(" "), "data-took": thought.took } : {}) },
       element("figcaption", {}, element("strong", {}, name), " ",

@@ -51,7 +51,7 @@ class LiveNetwork(anywidget.AnyWidget):
 
 def card_accuracies(model: Model) -> dict[str, list[float]]:
     """Percent on easy and on hard tasks of test alphabets after one step, and the half-widths of
-    their 95 % intervals, from the model's card."""
+    their 95% intervals, from the model's card."""
     rows = model.evaluation()
     own = rows[rows["split"] == "test"].set_index("hardness")[["accuracy", "accuracy_ci95"]]
     return {kind: own.loc[kind].round(1).tolist() for kind in ("easy", "hard")}

@@ -15,7 +15,7 @@ function sentenceOf({ kind, gain, alternative }, support, known) {
   const said = [
     element("strong", {}, heading), `: after adapting on ${support} rows, NAL’s loss is `, shown("gain", gain.value),
     " times MAML’s (interval ", shown("low", gain.low), " to ", shown("high", gain.high),
-    `, measured coverage ${Math.round(known.gain_low)} to ${Math.round(known.gain_high)} %)`,
+    `, measured coverage ${Math.round(known.gain_low)} to ${Math.round(known.gain_high)}%)`,
   ];
   if (alternative)
     said.push("; the loss of the better of the two is ", shown("other", alternative.value), " times (",

@@ -108,10 +108,10 @@ function render({ model, el }) {
       if (!asked) return "–";
       return element("span", {}, shown(`right_${kind}`, right), " of ", shown(`asked_${kind}`, asked));
     };
-    const chance = (kind) => element("span", {}, shown(`chance_${kind}`, 100 / get(kind).ways), " %");
+    const chance = (kind) => element("span", {}, shown(`chance_${kind}`, 100 / get(kind).ways), "%");
     const kinds = ["easy", "hard"];
     const others = Object.entries(get("networks")).map(([name, values]) => [
-      "", name, ...kinds.map((kind) => element("span", {}, shown(`${name}_${kind}`, values[kind]), " %")),
+      "", name, ...kinds.map((kind) => element("span", {}, shown(`${name}_${kind}`, values[kind]), "%")),
     ]);
     scores.replaceChildren(
       numbers("", ["right", "easy", "hard"], [

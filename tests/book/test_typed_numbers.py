@@ -60,7 +60,7 @@ def test_a_number_in_prose_is_stated_or_comes_from_a_cell(path):
 
 
 def test_a_typed_number_is_noticed():
-    assert typed("gains 17.1 times, by 94 % and 120,000 of {glue:text}`x`") == [
+    assert typed("gains 17.1 times, by 94% and 120,000 of {glue:text}`x`") == [
         "17.1", "94", "120,000",
     ]  # fmt: skip
     assert typed("In Section 3.2, (P12) has $m=2000$; [arXiv](https://arxiv.org/abs/2010.1)") == []

@@ -28,6 +28,7 @@ PRIVATE = {
     r"stands on its head|upside down": "is inverted",
     r"\bnobody need\b|\bkindest\b": "plain words",
     r"reproduced in kind": "reproduced qualitatively",
+    r"(?:[0-9`]|[df]\}) %(?!\w)": "95%, without a space",
 }
 # Where labels are what the inner loop is judged on, they are a query set.
 QUERY = {r"\btargets?\b": "query set"}

@@ -227,7 +227,7 @@ def test_the_bars_are_those_of_the_task_and_of_the_dials(look, open_page: OpenPa
                 logits = logits_of(adapted(trained(name), x[:5], rate, count), x)[-1]
                 np.testing.assert_allclose(stage[name], logits.softmax(0).tolist(), atol=1e-4)
             best = int(np.argmax(after[name]))
-            assert f"{name} says {best + 1} ({round(100 * after[name][best])} %, " in heard
+            assert f"{name} says {best + 1} ({round(100 * after[name][best])}%, " in heard
 
 
 @at(desk(PAGE), phone(PAGE), desk("intro.html"), phone("intro.html"))
@@ -235,7 +235,7 @@ def test_a_reader_deals_and_draws(look, open_page: OpenPage):
     """Over http and from a file, by keyboard alone."""
     page = open_page(look)
     page.locator(f"{LIVE} .mb-deal.easy").click()
-    verdicts = re.findall(r"says \d \(\d+ %, (right|wrong)\)", said(page))
+    verdicts = re.findall(r"says \d \(\d+%, (right|wrong)\)", said(page))
     assert len(verdicts) == page.locator(f"{LIVE} figure").count()
     marks = page.locator(f"{LIVE} .mb-verdict").all_inner_texts()
     assert ["✓" in mark for mark in marks] == [verdict == "right" for verdict in verdicts]

@@ -173,7 +173,7 @@ def test_intervals_hold_the_truth_as_often_as_the_report_says():
     known = evidence.coverage(45)
     part = sums.loc[40]["covered"] / sums.loc[40]["worlds"]
     assert known["tasks"] == 40 and known["gain_low"] == pytest.approx(100 * part.min())
-    assert f"coverage {100 * part.min():.0f} to {100 * part.max():.0f} %)" in found.verdict
+    assert f"coverage {100 * part.min():.0f} to {100 * part.max():.0f}%)" in found.verdict
     no_gain = rows[rows["world"] == "one in ten hard"]
     assert no_gain["gain"].max() < evidence.THRESHOLD
     assert no_gain["found"].sum() < 0.01 * no_gain["worlds"].sum()

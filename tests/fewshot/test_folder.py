@@ -46,7 +46,7 @@ def test_the_documented_commands_run(tmp_path, capsys, monkeypatch):
     assert main(shlex.split(f"{train} {QUICK}")[3:]) == 0
     printed = capsys.readouterr().out
     assert "birds: 16 classes of 5 images, 6 for meta-training, 5 for validation, 5 for" in printed
-    line = r"^(\S+) classes, 5-way 1-shot, steps 1: \d+\.\d ± \d+\.\d % \(95 % interval over tasks"
+    line = r"^(\S+) classes, 5-way 1-shot, steps 1: \d+\.\d ± \d+\.\d% \(95% interval over tasks"
     found = re.findall(line, printed, re.M)
     assert found == ["meta-training", "validation", "meta-test"]
     (path,) = re.findall(r"^model: (.+)$", printed, re.M)
@@ -64,7 +64,7 @@ def test_it_continues_and_its_card_says_what_it_was_made_of(tmp_path, capsys):
     assert main([*given, "--validation"]) == 0
     printed = capsys.readouterr().out
     assert "validation classes" in printed and "meta-test classes" not in printed
-    assert printed.count("95 % interval over seeds") == 2
+    assert printed.count("95% interval over seeds") == 2
     before = models.load(re.findall(r"^model: (.+)$", printed, re.M)[0])
     assert set(before.card["split"]) == {"train", "validation"}
     assert main([*given, "--validation", "--iterations", "30"]) == 0

@@ -152,7 +152,7 @@ def test_the_command_adapts_to_a_folder(characters, exported, tmp_path, capsys):
     *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == 20 and lines[0].startswith("class0/02.png\tclass")
     right = sum(line.split("\t")[1] == line.split("/")[0] for line in lines)
-    assert last == f"{right} of 20 right ({5 * right:.1f} %)"
+    assert last == f"{right} of 20 right ({5 * right:.1f}%)"
     assert right >= 15  # by chance 4
     assert __main__.main(["adapt", str(exported[1]), str(tmp_path / "query")]) == 2
     assert "needs one `support`" in capsys.readouterr().err

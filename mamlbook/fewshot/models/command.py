@@ -35,7 +35,7 @@ def adapt(
     true = [label for _, label in query]
     if set(true) <= set(known):
         right = sum(one == other for one, other in zip(true, found, strict=True))
-        print(f"{right} of {len(true)} right ({100 * right / len(true):.1f} %)")
+        print(f"{right} of {len(true)} right ({100 * right / len(true):.1f}%)")
 
 
 def export_omniglot(

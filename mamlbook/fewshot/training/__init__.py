@@ -337,8 +337,8 @@ class _Run:
         number, _, accuracy = self.history[:, block].sum(0).unbind(1)
         means = (100 * accuracy / number).tolist()
         if all(problem.training.hard_probability == 0 for problem in self.problems):
-            return f"{means[0]:.1f} %"
-        return f"easy {means[0]:.1f} % hard {means[1]:.1f} %"
+            return f"{means[0]:.1f}%"
+        return f"easy {means[0]:.1f}% hard {means[1]:.1f}%"
 
     def state(self, iteration: int) -> checkpoints.State:
         return {**self._own(), "curve": self.history[:, : -(-iteration // BLOCK)]}

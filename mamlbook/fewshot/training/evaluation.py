@@ -94,7 +94,7 @@ def evaluate(
     """Rows of one trained cell, theta (1, size): a row for each split and hardness.
 
     iterations: outer steps taken, by default all that the settings plan. 500 tasks of each split,
-    easy or hard with equal probability; accuracy in percent, its 95 % half-width over tasks.
+    easy or hard with equal probability; accuracy in percent, its 95% half-width over tasks.
     statistics: "batch" (transductive) or "running" (averages over adapted training tasks).
     """
     if statistics not in ("batch", "running"):
@@ -158,7 +158,7 @@ def evaluate_all(
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table's rows of many cells' rows: mean over seeds, its 95 % half-width over seeds.
+    """The table's rows of many cells' rows: mean over seeds, its 95% half-width over seeds.
 
     The half-width over tasks, in a column of its own, is that of the mean over all seeds' tasks.
     """
