@@ -52,7 +52,13 @@ def read(path: Path, task: str | None = None) -> pd.DataFrame:
         raise TableError(f"There is no file {path}; give the path of a table.")
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as stored:
+            stored = np.load(path, allow_pickle=False)
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise TableError(
+                    f"{path.name} is one array, not an archive of columns; save it with np.savez, "
+                    "a name for each column."
+                )
+            with stored:
                 return pd.DataFrame({name: stored[name] for name in stored.files})
         if path.suffix == ".parquet":
             return pd.read_parquet(path)

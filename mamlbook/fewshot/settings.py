@@ -524,6 +524,8 @@ class Folder(Common):
             listed = f"{counts['validation']} for validation and {counts['test']} for the meta-test"
             fewer = classes // 3
             remedy = f"add classes or give --ways {fewer}" if fewer > 1 else "add classes"
+            if self.validation_classes or self.test_classes:
+                remedy = "give smaller --validation-classes or --test-classes, or add classes"
             raise InputError(
                 f"{self.path} has {classes} classes; {listed} leave {max(left, 0)} to train on, "
                 f"and {self.ways} ways need at least {self.ways}: {remedy}."

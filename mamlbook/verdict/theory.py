@@ -132,8 +132,8 @@ def figure2_places() -> Judged:
     low, high = hard_range(10, 100)
     return judged(
         f"Trained by SGD, MAML is nearer the hard task in {near[2000]} of {len(at) // 2} ratios at "
-        f"$m=2000$ and in {near[100]} at $m=100$, where the theory says: from {low:.2f} to "
-        f"{high:.2f}.",
+        f"$m=2000$ and in {near[100]} at $m=100$, where the theory predicts it for ratios "
+        f"from {low:.2f} to {high:.2f}.",
         {
             Rule(
                 "By SGD, MAML is nearer the hard task at every ratio between 0.2 and 0.6, for both "

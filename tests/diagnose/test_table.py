@@ -192,6 +192,13 @@ def test_noise_for_a_file(suffix, tmp_path):
         read(path)
 
 
+def test_one_array_is_no_table(tmp_path):
+    with (tmp_path / "table.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(TableError, match="one array, not an archive of columns"):
+        read(tmp_path / "table.npz")
+
+
 def test_pickles_are_not_loaded(tmp_path):
     path = tmp_path / "table.npz"
     np.savez(path, task=np.array([{}], dtype=object))

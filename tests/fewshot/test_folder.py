@@ -10,6 +10,7 @@ from PIL import Image
 from mamlbook.__main__ import main
 from mamlbook.errors import InputError
 from mamlbook.fewshot import models
+from mamlbook.fewshot.data import pictures
 from mamlbook.fewshot.settings import Cell, Folder, Seeds
 from tools import ROOT
 
@@ -31,6 +32,8 @@ def draw(folder, classes, count, first=0, side=28):
         (own / ".DS_Store").write_bytes(b"\0")
     (folder / "__MACOSX" / "class00").mkdir(parents=True, exist_ok=True)
     (folder / "__MACOSX" / "class00" / "00.png").write_bytes(b"\0\5\x16\7")
+    (folder / ".thumbnails").mkdir(exist_ok=True)
+    Image.new("RGB", (9, 9)).save(folder / ".thumbnails" / "00.png")
 
 
 def test_the_documented_commands_run(tmp_path, capsys, monkeypatch):
@@ -55,6 +58,15 @@ def test_the_documented_commands_run(tmp_path, capsys, monkeypatch):
     assert main(shlex.split(adapt.replace(named, path))[3:]) == 0
     right = re.search(r"(\d+) of 20 right", capsys.readouterr().out)
     assert int(right[1]) >= 8  # 4 by guessing
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    ramp = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    Image.fromarray(ramp).save(tmp_path / "16.png")
+    Image.fromarray((ramp / 257).round().astype(np.uint8)).save(tmp_path / "8.png")
+    both = pictures.read([tmp_path / "16.png", tmp_path / "8.png"], 32, "rgb")
+    np.testing.assert_array_equal(*both)
+    assert both.min() == 0 and both.max() == 255
 
 
 def test_it_continues_and_its_card_says_what_it_was_made_of(tmp_path, capsys):
@@ -107,6 +119,8 @@ def test_tasks_are_of_one_kind(tmp_path):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ("--ways 3 --test-classes 4", r"and 4 for the meta-test leave 1 to train on, and 3 ways "
+                                      r"need at least 3: give smaller --validation-classes or"),
         ("--ways 3", r"has 8 classes; 3 for validation and 3 for the meta-test leave 2 to train on"
                      r", and 3 ways need at least 3: add classes or give --ways 2\."),
         ("--ways 2 --shots 3 --queries 3", r"The class class0\d has 5 images, but 3 shots and 3 "

@@ -156,6 +156,14 @@ def test_the_command_adapts_to_a_folder(characters, exported, tmp_path, capsys):
     assert right >= 15  # by chance 4
     assert __main__.main(["adapt", str(exported[1]), str(tmp_path / "query")]) == 2
     assert "needs one `support`" in capsys.readouterr().err
+    picture = (tmp_path / "support" / "class0" / "00.png").read_bytes()
+    (tmp_path / "support" / ".git").mkdir()
+    (tmp_path / "support" / ".git" / "00.png").write_bytes(picture)
+    assert __main__.main(given) == 0
+    assert capsys.readouterr().out.splitlines() == [*lines, last]
+    (tmp_path / "support" / "loose.png").write_bytes(picture)
+    assert __main__.main(given) == 2
+    assert "loose.png is in no class" in capsys.readouterr().err
 
 
 def test_the_command_exports_a_checkpoint(cell, characters, tmp_path, monkeypatch, capsys):

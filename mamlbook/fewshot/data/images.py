@@ -170,7 +170,7 @@ def from_folder(
     classes = {
         folder: pictures.files(folder)
         for folder in sorted(root.rglob("*"))
-        if folder.is_dir() and "__MACOSX" not in folder.relative_to(root).parts
+        if folder.is_dir() and not pictures.hidden(folder.relative_to(root))
     }
     classes = {folder: held for folder, held in classes.items() if held}
     if not classes:

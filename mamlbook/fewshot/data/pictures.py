@@ -23,6 +23,11 @@ def files(folder: Path) -> list[Path]:
     )
 
 
+def hidden(path: Path) -> bool:
+    """Whether a folder of the path has a name that begins with a dot, or was added by macOS."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
 def unlike(paths: Sequence[Path]) -> tuple[Path, int, int, Path, int, int] | None:
     """The widest and the tallest picture, each with its width and height, if their proportions
     differ by more than a tenth; else None. What cannot be read is left to `prepared`."""
@@ -59,7 +64,7 @@ def prepared(path: str | Path, side: int, preparation: Preparation) -> np.ndarra
         raise InputError(f"preparation is {preparation!r}; choose 'rgb', 'grey' or 'binary'.")
     try:
         with opened(path) as picture:
-            image = ImageOps.exif_transpose(picture).convert("RGBA")
+            image = in_eight_bits(ImageOps.exif_transpose(picture)).convert("RGBA")
     except UNREADABLE as error:
         raise DataError(
             f"The picture {path} cannot be read ({error}); replace it or move it away."
@@ -72,3 +77,10 @@ def prepared(path: str | Path, side: int, preparation: Preparation) -> np.ndarra
         return 255 - np.asarray(grey.resize((side, side), Image.Resampling.LANCZOS))[..., None]
     nearest = np.asarray(grey.resize((side, side), Image.Resampling.NEAREST))
     return np.where(nearest > 127, 255, 0).astype(np.uint8)[..., None]
+
+
+def in_eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits a pixel in 8, which the library's own conversion would clip."""
+    if image.mode not in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
+        return image
+    return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))

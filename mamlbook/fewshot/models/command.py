@@ -26,6 +26,9 @@ def adapt(
     """
     network = models.load(model)
     support = _labelled(folder / "support")
+    for path, _ in support:
+        if path.parent == folder / "support":
+            raise DataError(f"The picture {path} is in no class; move it into its class's folder.")
     query = _labelled(folder / "query")
     known = [label for _, label in support]
     adapted = models.adapt(network, _read(network, support), known, steps)
@@ -104,7 +107,11 @@ def _labelled(folder: Path) -> list[tuple[Path, str]]:
     """The pictures of a folder and of the folders in it, each with its folder's name."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; `adapt` needs one `support` and one `query`.")
-    inner = sorted(path for path in folder.iterdir() if path.is_dir())
+    inner = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not pictures.hidden(path.relative_to(folder))
+    )
     found = [(path, each.name) for each in (folder, *inner) for path in pictures.files(each)]
     if not found:
         raise DataError(f"{folder} holds no {', '.join(pictures.SUFFIXES)} files.")
